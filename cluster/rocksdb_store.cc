@@ -53,6 +53,9 @@ rocksdb::DBOptions DatabaseOptions() {
 
 rocksdb::ColumnFamilyOptions FamilyOptions() {
   rocksdb::BlockBasedTableOptions table;
+  // A block ends before a value that would overfill it, so that a chunk of megabytes shares its
+  // checksum with no small neighbour.
+  table.block_size_deviation = 99;
   table.checksum = rocksdb::kXXH3;
   table.no_block_cache = true;
   rocksdb::ColumnFamilyOptions options;
