@@ -16,6 +16,7 @@ static_assert(std::endian::native == std::endian::little, "the files are read as
 
 constexpr int64_t kEntriesPerRead = 1 << 14;
 constexpr int64_t kTokensPerRead = 1 << 14;
+constexpr int64_t kDocumentsPerRead = 64;
 
 template <class... Parts>
 absl::Status Malformed(const RandomAccessFile& file, const Parts&... parts) {
@@ -207,19 +208,28 @@ absl::Status IndexedDataset::Read(int64_t first, int64_t count, int32_t* tokens)
   return absl::OkStatus();
 }
 
-absl::StatusOr<int64_t> IndexedDataset::DocumentStart(int64_t document) const {
-  int64_t sequence = 0;
-  CAROUSEL_RETURN_IF_ERROR(idx_.Read(documents_at_ + 8 * document, 8, &sequence));
-  int64_t offset = -1;
-  if (sequence >= 0 && sequence < sequences_) {
-    CAROUSEL_RETURN_IF_ERROR(idx_.Read(offsets_at_ + 8 * sequence, 8, &offset));
-  }
+absl::Status IndexedDataset::ReadDocumentStarts(int64_t first, int64_t count,
+                                                int64_t* starts) const {
+  CAROUSEL_RETURN_IF_ERROR(idx_.Read(documents_at_ + 8 * first, 8 * count, starts));
   // Checked at Open; looked at again because the file may have been written to since.
-  if (offset < 0 || offset >= bin_.size()) {
-    return absl::DataLossError(absl::StrCat(idx_.path(), ": document ", document,
-                                            " points nowhere; the file changed while in use"));
+  const int64_t first_sequence = starts[0];
+  for (int64_t i = 0; i < count; ++i) {
+    if (starts[i] < first_sequence + i || starts[i] >= sequences_ || first_sequence < 0) {
+      return absl::DataLossError(absl::StrCat(idx_.path(), ": document index ", first + i,
+                                              " changed while the file was in use"));
+    }
   }
-  return offset / TokenBytes(type_);
+  const bool one_sequence_each = starts[count - 1] == first_sequence + count - 1;
+  if (one_sequence_each) {
+    CAROUSEL_RETURN_IF_ERROR(idx_.Read(offsets_at_ + 8 * first_sequence, 8 * count, starts));
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (!one_sequence_each) {
+      CAROUSEL_RETURN_IF_ERROR(idx_.Read(offsets_at_ + 8 * starts[i], 8, &starts[i]));
+    }
+    starts[i] /= TokenBytes(type_);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status IndexedDataset::AppendDocumentStarts(int64_t first, int64_t end,
@@ -228,17 +238,22 @@ absl::Status IndexedDataset::AppendDocumentStarts(int64_t first, int64_t end,
   int64_t high = documents_;  // the first document that starts at or after `first`
   while (low < high) {
     const int64_t middle = low + (high - low) / 2;
-    CAROUSEL_ASSIGN_OR_RETURN(const int64_t start, DocumentStart(middle));
+    int64_t start = 0;
+    CAROUSEL_RETURN_IF_ERROR(ReadDocumentStarts(middle, 1, &start));
     if (start < first) {
       low = middle + 1;
     } else {
       high = middle;
     }
   }
-  for (int64_t document = low; document < documents_; ++document) {
-    CAROUSEL_ASSIGN_OR_RETURN(const int64_t start, DocumentStart(document));
-    if (start >= end) break;
-    starts->push_back(start);
+  int64_t block[kDocumentsPerRead];
+  for (int64_t document = low; document < documents_; document += kDocumentsPerRead) {
+    const int64_t count = std::min(documents_ - document, kDocumentsPerRead);
+    CAROUSEL_RETURN_IF_ERROR(ReadDocumentStarts(document, count, block));
+    for (int64_t i = 0; i < count; ++i) {
+      if (block[i] >= end) return absl::OkStatus();
+      if (block[i] >= first) starts->push_back(block[i]);
+    }
   }
   return absl::OkStatus();
 }
