@@ -94,13 +94,16 @@ absl::Status IndexedDataset::ReadHeader() {
     return Malformed(idx_, "token type: is ", int{type_code},
                      ", expected 1 (u8), 3 (i16), 4 (i32), 5 (i64) or 8 (u16)");
   }
-  const auto sequences = NumberAt<uint64_t>(header + 18);
-  const auto entries = NumberAt<uint64_t>(header + 26);
+  return CheckCounts(NumberAt<uint64_t>(header + 18), NumberAt<uint64_t>(header + 26));
+}
+
+absl::Status IndexedDataset::CheckCounts(uint64_t sequences, uint64_t entries) {
   // Bounded by the file's size before anything is multiplied or allocated.
-  const auto room = static_cast<uint64_t>(size - kIndexHeaderBytes);
-  if (sequences < 1 || sequences > room / 12) {
+  const auto size = static_cast<uint64_t>(idx_.size());
+  const uint64_t room = (size - kIndexHeaderBytes) / 12;
+  if (sequences < 1 || sequences > room) {
     return Malformed(idx_, "sequence count: is ", sequences, ", but a file of ", size,
-                     " bytes holds 1 to ", room / 12);
+                     " bytes holds 1 to ", room);
   }
   if (entries < 2 || entries > sequences + 1) {
     return Malformed(idx_, "document count: is ", entries, ", expected 2 to ", sequences + 1,
@@ -108,8 +111,7 @@ absl::Status IndexedDataset::ReadHeader() {
   }
   const uint64_t bytes = kIndexHeaderBytes + 12 * sequences + 8 * entries;
   const uint64_t bytes_with_modes = bytes + sequences;
-  const auto actual = static_cast<uint64_t>(size);
-  if (actual != bytes && actual != bytes_with_modes) {
+  if (size != bytes && size != bytes_with_modes) {
     return Malformed(idx_, "size: is ", size, " bytes, but its counts ask for ", bytes, " (or ",
                      bytes_with_modes, " with modes); it has been cut short or extended");
   }

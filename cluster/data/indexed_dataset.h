@@ -41,6 +41,8 @@ class IndexedDataset : public TokenSource {
       : bin_(std::move(bin)), idx_(std::move(idx)), vocabulary_(vocabulary) {}
 
   absl::Status ReadHeader();
+  // Takes the header's counts if they agree with both files' sizes. `entries`: document indices.
+  absl::Status CheckCounts(uint64_t sequences, uint64_t entries);
   absl::Status CheckSequence(int64_t sequence, int32_t length, int64_t offset,
                              int64_t expected_offset) const;
   absl::Status CheckSequences() const;
