@@ -86,7 +86,8 @@ std::string DidYouMean(std::string_view word, const std::vector<std::string>& ca
   // Two letters swapped are two edits; in a word of three letters that is another word.
   size_t best_distance = (word.size() < 4 ? 1 : std::max<size_t>(2, word.size() / 3)) + 1;
   for (const std::string& candidate : candidates) {
-    const size_t distance = EditDistance(lower, Lower(candidate));
+    const bool begins = lower.size() >= 4 && Lower(candidate).starts_with(lower);
+    const size_t distance = begins ? 1 : EditDistance(lower, Lower(candidate));
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;

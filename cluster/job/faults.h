@@ -62,8 +62,8 @@ class FieldPlaces {
   std::map<std::string, Place> places_;
 };
 
-// `did you mean "num_blocks"?` for the candidate nearest to `word`, or an empty string if none is
-// near. Case is ignored.
+// `did you mean "num_blocks"?` for the candidate that is nearest to `word` or begins with it, or an
+// empty string if none is near. Case is ignored.
 std::string DidYouMean(std::string_view word, const std::vector<std::string>& candidates);
 
 // `word` in double quotes, shortened and made printable.
