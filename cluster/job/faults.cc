@@ -47,8 +47,7 @@ void Faults::Add(const Place& place, std::string_view path, std::string_view pro
     text += part;
   }
   if (!remedy.empty()) text += "; " + std::string(remedy);
-  const auto same = [&](const Fault& fault) { return fault.text == text; };
-  if (std::none_of(faults_.begin(), faults_.end(), same)) faults_.push_back({place, text});
+  if (texts_.insert(text).second) faults_.push_back({place, text});
 }
 
 absl::Status Faults::ToStatus() const {

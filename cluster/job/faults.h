@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,7 @@ class Faults {
     std::string text;
   };
   std::vector<Fault> faults_;
+  std::set<std::string> texts_;
 };
 
 // Where each field of a message was written, by path ("model.slstm_at[1]").

@@ -26,7 +26,7 @@ class ModelValidator {
     if (model_.has_preset()) return false;
     const size_t before = faults_->size();
     CheckShape();
-    if (model_.family() == FAMILY_UNSPECIFIED) {
+    if (model_.family() != XLSTM && model_.family() != XLSTM_LARGE) {
       checks_.Missing("model.family",
                       "write xlstm or xlstm_large, or name a preset such as xlstm-125M-7:1");
       return false;
@@ -76,6 +76,13 @@ class ModelValidator {
   }
 
   void CheckPositions() {
+    if (model_.slstm_at_size() > kMaxBlocks) {
+      checks_.Add("model.slstm_at", std::to_string(model_.slstm_at_size()) +
+                                        " positions are above the limit of " +
+                                        WithCommas(kMaxBlocks));
+      complete_ = false;
+      return;
+    }
     for (int i = 0; i < model_.slstm_at_size(); ++i) {
       const int64_t position = model_.slstm_at(i);
       const std::string path = "model.slstm_at[" + std::to_string(i) + "]";
