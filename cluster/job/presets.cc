@@ -47,7 +47,7 @@ void AddPaperSizes(std::vector<Preset>* presets) {
 
 std::vector<Preset> MakePresets() {
   std::vector<Preset> presets = {
-      {"xlstm-tiny", "two kinds of blocks for a laptop, 0.1 M parameters",
+      {"xlstm-tiny", "two kinds of blocks for a laptop, 0.2 M parameters",
        WithSlstm(Shape(XLSTM, kByteVocabulary, 64, 4, 4), {1})},
       {"xlstm-small", "two kinds of blocks for a laptop, 1.5 M parameters",
        WithSlstm(Shape(XLSTM, kByteVocabulary, 192, 6, 4), {1, 4})},
