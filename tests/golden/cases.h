@@ -14,5 +14,8 @@ namespace carousel::golden {
 
 absl::Status RunMlstmCell(const GoldenFile& file, Device& device, Comparison& comparison);
 absl::Status RunSlstmCell(const GoldenFile& file, Device& device, Comparison& comparison);
+absl::Status RunBlock(const GoldenFile& file, Device& device, Comparison& comparison);
+absl::Status RunLanguageModel(const GoldenFile& file, Device& device, Comparison& comparison);
+absl::Status RunTrajectory(const GoldenFile& file, Device& device, Comparison& comparison);
 
 }  // namespace carousel::golden

@@ -57,9 +57,10 @@ absl::StatusOr<ModelSpec> ReadModel(const GoldenFile& file, const std::string& p
   model.set_num_blocks(file.Int("blocks", 0));
   model.set_num_heads(file.Int("heads", 0));
   model.set_vocab_size(file.Int("vocab", 0));
-  for (const auto& [name, value] :
-       {std::pair<const char*, int64_t>{"dim", model.dim()}, {"blocks", model.num_blocks()},
-        {"heads", model.num_heads()}, {"vocab", model.vocab_size()}}) {
+  for (const auto& [name, value] : {std::pair<const char*, int64_t>{"dim", model.dim()},
+                                    {"blocks", model.num_blocks()},
+                                    {"heads", model.num_heads()},
+                                    {"vocab", model.vocab_size()}}) {
     if (value >= 1) continue;
     return absl::InvalidArgumentError(
         absl::StrCat(file.path(), ": config.", name, " is missing or less than 1"));
@@ -75,8 +76,7 @@ absl::StatusOr<ModelSpec> ReadModel(const GoldenFile& file, const std::string& p
     return model;
   }
   CAROUSEL_RETURN_IF_ERROR(ReadSlstmPositions(file, model));
-  CAROUSEL_ASSIGN_OR_RETURN(const int64_t heads,
-                            FirstExtent(file, prefix, "_recurrent_kernel_"));
+  CAROUSEL_ASSIGN_OR_RETURN(const int64_t heads, FirstExtent(file, prefix, "_recurrent_kernel_"));
   model.set_slstm_num_heads(heads > 0 ? heads : model.num_heads());
   model.set_slstm_ffn_factor(1.3);
   model.set_mlstm_proj_factor(2);
@@ -134,9 +134,9 @@ absl::Status GoldenStage::LoadWeights(const GoldenFile& file, const std::string&
     CAROUSEL_ASSIGN_OR_RETURN(Tensor tensor, file.Get(prefix + named.name));
     const TensorLayout& layout = *named.parameter->layout;
     if (static_cast<int64_t>(tensor.values.size()) != layout.Elements()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(file.path(), ": tensor ", prefix, named.name, " is ", Text(tensor.shape),
-                       ", our model has ", Text(layout.shape)));
+      return absl::InvalidArgumentError(absl::StrCat(file.path(), ": tensor ", prefix, named.name,
+                                                     " is ", Text(tensor.shape), ", our model has ",
+                                                     Text(layout.shape)));
     }
     const int64_t heads = model_.slstm_num_heads();
     if (EndsWith(named.name, "_recurrent_kernel_")) {
