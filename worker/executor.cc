@@ -5,8 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/check.h"
-#include "cluster/job/contract_terms.h"
+#include "cluster/job/resolve.h"
 #include "cluster/status_macros.h"
+#include "worker/job_terms.h"
 #include "worker/step_records.h"
 
 namespace carousel {
@@ -35,7 +36,7 @@ absl::StatusOr<std::unique_ptr<Executor>> Executor::Create(const Parts& parts) {
 }
 
 absl::Status Executor::Init() {
-  leaves_ = GradientLeaves(*p_.job);
+  leaves_ = static_cast<int>(GradientLeaves(p_.job->numerics().max_replicas()));
   micro_batches_per_leaf_ = p_.plan->micro_batches() / leaves_;
   Stage& stage = *p_.stage;
   CAROUSEL_ASSIGN_OR_RETURN(MicroBatchInputs inputs,
@@ -99,7 +100,7 @@ absl::Status Executor::RunOps(int64_t step) {
 }
 
 absl::Status Executor::LoadMicroBatch(int64_t step, int micro_batch) {
-  CAROUSEL_ASSIGN_OR_RETURN(MicroBatch rows, p_.reader->Read(step, micro_batch));
+  CAROUSEL_ASSIGN_OR_RETURN(MicroBatch rows, ReadMicroBatch(*p_.reader, *p_.job, step, micro_batch));
   tokens_ += rows.predicted;
   inputs_->Load(slot(micro_batch), std::move(rows));
   return absl::OkStatus();

@@ -40,7 +40,7 @@ class Executor {
     int stage_index = 0;
     Stage* stage = nullptr;
     Transport* transport = nullptr;
-    BatchReader* reader = nullptr;
+    const BatchReader* reader = nullptr;
   };
   static absl::StatusOr<std::unique_ptr<Executor>> Create(const Parts& parts);
 

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "cluster/job/resolve.h"
 #include "cluster/status_macros.h"
+#include "worker/job_terms.h"
 
 namespace carousel {
 
@@ -14,10 +16,10 @@ absl::StatusOr<std::unique_ptr<LocalTrainer>> LocalTrainer::Create(const JobSpec
 
 absl::Status LocalTrainer::Init(kernels::Backend* backend) {
   layout_ = LayOut(job_.model());
-  micro_batches_ = job_.data().batch_size() / job_.numerics().micro_batch_size();
-  leaves_ = GradientLeaves(job_.numerics().max_replicas());
+  micro_batches_ = static_cast<int>(MicroBatches(job_));
+  leaves_ = static_cast<int>(GradientLeaves(job_.numerics().max_replicas()));
   const int segments = std::max<int>(1, job_.pipeline().segments());
-  CAROUSEL_ASSIGN_OR_RETURN(reader_, BatchReader::Open(job_));
+  CAROUSEL_ASSIGN_OR_RETURN(reader_, OpenTrainingData(job_));
 
   const StageOptions options = {.model = &job_.model(), .layout = &layout_, .first_unit = 0, .end_unit = static_cast<int>(layout_.units.size()),
                                 .capacity = CapacityOf(job_, /*slots=*/1, segments)};
@@ -40,7 +42,7 @@ absl::StatusOr<StepDecision> LocalTrainer::Step() {
   for (int leaf = 0; leaf < leaves_; ++leaf) {
     gradients_->BeginLeaf();
     for (int i = micro_batches_ * leaf / leaves_; i < micro_batches_ * (leaf + 1) / leaves_; ++i) {
-      CAROUSEL_ASSIGN_OR_RETURN(MicroBatch micro_batch, reader_->Read(step_, i));
+      CAROUSEL_ASSIGN_OR_RETURN(MicroBatch micro_batch, ReadMicroBatch(*reader_, job_, step_, i));
       evidence.tokens += micro_batch.predicted;
       inputs_->Load(/*slot=*/0, std::move(micro_batch));
       for (int s = 0; s < inputs_->segments(); ++s) stage_->Forward(inputs_->At(0, s));

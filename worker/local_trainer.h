@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "cluster/data/batch_reader.h"
@@ -39,7 +40,7 @@ class LocalTrainer {
 
   const JobSpec job_;
   ModelLayout layout_;
-  std::unique_ptr<BatchReader> reader_;
+  std::optional<BatchReader> reader_;
   std::unique_ptr<Stage> stage_;
   std::unique_ptr<MicroBatchInputs> inputs_;
   std::unique_ptr<GradientTree> gradients_;

@@ -36,7 +36,7 @@ absl::StatusOr<Optimizer> Optimizer::Create(Stage* stage, WeightDecayRule rule) 
     optimizer.granules_ = first + GranuleCount(tensor.layout->Elements());
   });
   CAROUSEL_ASSIGN_OR_RETURN(optimizer.partials_, stage->backend().Allocate(optimizer.granules_ * sizeof(double)));
-  CAROUSEL_ASSIGN_OR_RETURN(optimizer.digests_, stage->backend().Allocate(optimizer.granules_ * std::size(kParts) * sizeof(Digest)));
+  CAROUSEL_ASSIGN_OR_RETURN(optimizer.digests_, stage->backend().Allocate(optimizer.granules_ * kParts * sizeof(Digest)));
   return optimizer;
 }
 
@@ -74,13 +74,13 @@ absl::StatusOr<std::vector<Digest>> Optimizer::UnitDigests() {
   // Key order inside a unit is (tensor, part, granule): a tensor's parts follow each other.
   ForEachTensor(*stage_, [&](const Parameter& tensor, int64_t first) {
     const int64_t count = GranuleCount(tensor.layout->Elements());
-    for (Part part : kParts) {
-      const int64_t place = first * std::size(kParts) + static_cast<int>(part) * count;
+    for (Part part : kStateParts) {
+      const int64_t place = first * kParts + static_cast<int>(part) * count;
       stage_->backend().Enqueue(stage_->stream(), kernels::GranuleDigests{.x = tensor.part(part),
                                                                           .digest = device.Slice(place * sizeof(Digest), count * sizeof(Digest))});
     }
   });
-  std::vector<Digest> granules(granules_ * std::size(kParts));
+  std::vector<Digest> granules(granules_ * kParts);
   stage_->backend().CopyToHost(stage_->stream(), device.Slice(0, granules.size() * sizeof(Digest)), granules.data());
   CAROUSEL_RETURN_IF_ERROR(stage_->backend().Record(stage_->stream()).Wait());
 
@@ -88,7 +88,7 @@ absl::StatusOr<std::vector<Digest>> Optimizer::UnitDigests() {
   size_t first = 0;
   for (const UnitParameters& unit : stage_->parameters()) {
     size_t count = 0;
-    for (const Parameter& tensor : unit.tensors()) count += GranuleCount(tensor.layout->Elements()) * std::size(kParts);
+    for (const Parameter& tensor : unit.tensors()) count += GranuleCount(tensor.layout->Elements()) * kParts;
     units.push_back(UnitDigest(std::span<const Digest>(granules).subspan(first, count)));
     first += count;
   }

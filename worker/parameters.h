@@ -5,18 +5,20 @@
 // of the name ("xlstm.proj_up.weight").
 #pragma once
 
+#include <iterator>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "cluster/job/model_layout.h"
+#include "cluster/keys.h"
 #include "kernels/backend.h"
 
 namespace carousel {
 
-// The parts of a tensor that are state. Values are stored in checkpoint keys: never renumber.
-enum class Part { kWeight = 0, kFirstMoment = 1, kSecondMoment = 2 };
-inline constexpr Part kParts[] = {Part::kWeight, Part::kFirstMoment, Part::kSecondMoment};
+// The parts of a tensor that are state, in key order.
+inline constexpr Part kStateParts[] = {Part::kWeight, Part::kM, Part::kV};
+static_assert(std::size(kStateParts) == kParts);
 
 struct Parameter {
   const TensorLayout* layout = nullptr;
@@ -24,7 +26,7 @@ struct Parameter {
   kernels::Span gradient;      // accumulator of the current leaf
 
   kernels::Span part(Part part) const {
-    return part == Part::kWeight ? weight : part == Part::kFirstMoment ? m : v;
+    return part == Part::kWeight ? weight : part == Part::kM ? m : v;
   }
 };
 

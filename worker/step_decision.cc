@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/granule.h"
 #include "kernels/learning_rate.h"
+#include "worker/job_terms.h"
 
 namespace carousel {
 namespace {
