@@ -1,9 +1,8 @@
 // The comparison of one run of a case with the truth: an error for every tensor, a tolerance for
 // every group of tensors, and whether nothing was forgotten.
 //
-// The error of a tensor is max|ours - truth| / max|truth|. A gradient whose largest entry is below
-// kSmallGradient of the case's largest is what is left of larger ones that cancelled: it is judged
-// against that.
+// The error of a tensor is max|ours - truth| / max|truth|; of a gradient at least kSmallGradient of
+// the case's largest gradient stands below the line.
 #pragma once
 
 #include <map>
@@ -16,8 +15,6 @@
 #include "tests/golden/tolerance.h"
 
 namespace carousel::golden {
-
-inline constexpr double kSmallGradient = 1e-4;
 
 // The worst tensor of a group.
 struct GroupResult {

@@ -13,7 +13,6 @@ namespace {
 constexpr double kFloatFloor = 2e-6;
 constexpr double kOutputFactor = 5;
 constexpr double kGradientFactor = 20;
-constexpr double kSmall = 1e-4;  // as in compare.h
 
 bool StartsWith(const std::string& text, const std::string& prefix) {
   return text.compare(0, prefix.size(), prefix) == 0;
@@ -48,8 +47,7 @@ struct Measured {
   double difference, magnitude;
 };
 
-// The largest error of each group. A gradient that cancelled to next to nothing counts as in
-// compare.h.
+// The largest error of each group.
 Tolerance LargestErrors(const std::vector<Measured>& tensors) {
   double largest = 0;
   for (const Measured& tensor : tensors) {
@@ -58,7 +56,7 @@ Tolerance LargestErrors(const std::vector<Measured>& tensors) {
   Tolerance errors;
   for (const Measured& tensor : tensors) {
     double scale = tensor.magnitude;
-    if (tensor.group == Group::kGradient) scale = std::max(scale, kSmall * largest);
+    if (tensor.group == Group::kGradient) scale = std::max(scale, kSmallGradient * largest);
     if (scale == 0) continue;
     errors[tensor.group] = std::max(errors[tensor.group], tensor.difference / scale);
   }

@@ -17,6 +17,10 @@ namespace carousel::golden {
 enum class Group { kOutput, kStep, kGradient, kWeight };
 const char* NameOf(Group group);  // "outputs"
 
+// A gradient whose largest entry is below this part of the case's largest is what is left of larger
+// ones that cancelled: it is judged against that.
+inline constexpr double kSmallGradient = 1e-4;
+
 using Tolerance = std::map<Group, double>;
 
 // Whether the result `name` of a case is a truth for us. Not so: gradients through the stabiliser m
