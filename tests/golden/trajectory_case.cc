@@ -229,8 +229,8 @@ absl::Status RunTrajectory(const GoldenFile& file, Device& device, Comparison& c
       CheckPart(file, trainer->golden(), Part::kWeight, "mdetach.final.", comparison));
   if (!wide) return absl::OkStatus();
   CAROUSEL_RETURN_IF_ERROR(
-      CheckPart(file, trainer->golden(), Part::kFirstMoment, "mdetach.adam_m.", comparison));
-  return CheckPart(file, trainer->golden(), Part::kSecondMoment, "mdetach.adam_v.", comparison);
+      CheckPart(file, trainer->golden(), Part::kM, "mdetach.adam_m.", comparison));
+  return CheckPart(file, trainer->golden(), Part::kV, "mdetach.adam_v.", comparison);
 }
 
 }  // namespace carousel::golden
