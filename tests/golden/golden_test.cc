@@ -45,14 +45,20 @@ struct Options {
   bool tensors = false;  // list every tensor
 };
 
-// The paths of this machine, or the one that CAROUSEL_ISA names; the fastest first.
-std::vector<std::pair<std::string, kernels::Isa>> IsaPaths() {
+struct Path {
+  std::string name;
+  kernels::Isa isa;
+};
+
+// The instruction sets of this machine, or the one that CAROUSEL_ISA names; the fastest first.
+absl::StatusOr<std::vector<Path>> Paths() {
   const char* given = std::getenv("CAROUSEL_ISA");
   const std::string wish = given == nullptr ? "" : given;
-  std::vector<std::pair<std::string, kernels::Isa>> paths;
+  CAROUSEL_RETURN_IF_ERROR(kernels::ChooseIsa().status());
+  std::vector<Path> paths;
   for (const char* name : {"avx512", "avx2", "scalar"}) {
     if (!wish.empty() && wish != name) continue;
-    setenv("CAROUSEL_ISA", name, 1);
+    setenv("CAROUSEL_ISA", name, /*overwrite=*/1);
     const absl::StatusOr<kernels::Isa> isa = kernels::ChooseIsa();
     if (isa.ok()) paths.push_back({name, *isa});
   }
@@ -119,7 +125,8 @@ absl::StatusOr<Comparison> Run(const GoldenFile& file, RunCase run_case, kernels
   return comparison;
 }
 
-void RunFile(const std::string& path, const FloatErrors& float_errors, Report& report) {
+void RunFile(const std::string& path, const std::vector<Path>& paths,
+             const FloatErrors& float_errors, Report& report) {
   const absl::StatusOr<GoldenFile> file = GoldenFile::Open(path);
   if (!file.ok()) return report.Failed(path, "", std::string(file.status().message()));
   const auto kind = Kinds().find(file->kind());
@@ -127,7 +134,7 @@ void RunFile(const std::string& path, const FloatErrors& float_errors, Report& r
     return report.Failed(file->name(), "", absl::StrCat("unknown kind \"", file->kind(), "\""));
   }
   const absl::StatusOr<Tolerance> float_tolerance = float_errors.For(*file);
-  for (const auto& [isa_name, isa] : IsaPaths()) {
+  for (const auto& [isa_name, isa] : paths) {
     for (kernels::DType dtype : {kernels::DType::kF64, kernels::DType::kF32}) {
       const bool wide = dtype == kernels::DType::kF64;
       const std::string run = absl::StrCat(wide ? "f64 " : "f32 ", isa_name);
@@ -204,13 +211,14 @@ int Main(int argc, char** argv) {
   if (!options.has_value()) return 2;
   const absl::StatusOr<std::vector<std::string>> cases = CasesIn(*options);
   const absl::StatusOr<FloatErrors> float_errors = FloatErrors::Load(options->dir);
-  for (const absl::Status& status : {cases.status(), float_errors.status()}) {
+  const absl::StatusOr<std::vector<Path>> paths = Paths();
+  for (const absl::Status& status : {cases.status(), float_errors.status(), paths.status()}) {
     if (status.ok()) continue;
     absl::FPrintF(stderr, "golden_test: %s\n", std::string(status.message()));
     return 1;
   }
   Report report(*options);
-  for (const std::string& path : *cases) RunFile(path, *float_errors, report);
+  for (const std::string& path : *cases) RunFile(path, *paths, *float_errors, report);
   return report.Finish();
 }
 
