@@ -1,0 +1,64 @@
+#include "cluster/job/resolve.h"
+
+#include <utility>
+
+#include "cluster/job/defaults.h"
+#include "cluster/job/validate.h"
+
+namespace carousel {
+namespace {
+
+void ProbeDataset(const DatasetProbe& probe, JobDraft* draft) {
+  DataSpec* data = draft->job.mutable_data();
+  if (!probe || data->dataset().empty()) return;
+  const Place place = draft->places.Find("data.dataset");
+  const auto facts = probe(data->dataset());
+  if (!facts.ok()) {
+    draft->faults.Add(place, "data.dataset", std::string(facts.status().message()));
+    return;
+  }
+  if (data->has_dataset_digest() && data->dataset_digest() != facts->digest) {
+    draft->faults.Add(place, "data.dataset",
+                      Quoted(data->dataset()) + " holds other data than the job was accepted with",
+                      "its digest is " + facts->digest + ", the job's " + data->dataset_digest());
+  }
+  data->set_dataset_digest(facts->digest);
+  const ModelSpec& model = draft->job.model();
+  if (model.has_vocab_size() && model.vocab_size() < facts->vocab_size) {
+    draft->faults.Add(draft->places.Find("model.vocab_size"), "model.vocab_size",
+                      std::to_string(model.vocab_size()) + " is below the dataset's vocabulary, " +
+                          std::to_string(facts->vocab_size));
+  }
+  if (data->has_sequence_length() && facts->tokens <= data->sequence_length()) {
+    draft->faults.Add(place, "data.dataset",
+                      "its " + std::to_string(facts->tokens) +
+                          " tokens do not fill one window of data.sequence_length + 1 = " +
+                          std::to_string(data->sequence_length() + 1));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<JobSpec> ResolveJob(JobDraft draft, const ResolveOptions& options) {
+  if (!draft.readable) return draft.faults.ToStatus();
+  FillDefaults(&draft);
+  const bool model_is_valid = ValidateModel(&draft);
+  ValidateTraining(&draft, model_is_valid);
+  ProbeDataset(options.probe_dataset, &draft);
+  if (absl::Status status = draft.faults.ToStatus(); !status.ok()) return status;
+  return std::move(draft.job);
+}
+
+absl::StatusOr<JobSpec> ResolveJob(const JobSpec& job, const ResolveOptions& options) {
+  JobDraft draft;
+  draft.job = job;
+  return ResolveJob(std::move(draft), options);
+}
+
+int64_t GradientLeaves(int64_t max_replicas) {
+  int64_t leaves = 1;
+  while (leaves < max_replicas && leaves < (int64_t{1} << 62)) leaves *= 2;
+  return leaves;
+}
+
+}  // namespace carousel
