@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/job/resolve.h"
 #include "cluster/status_macros.h"
-#include "coordinator/planner.h"
 
 namespace carousel {
 namespace {
@@ -22,7 +22,7 @@ JobProgress::JobProgress(const JobRecord& job)
     : plan_(job.plan()),
       batch_size_(job.spec().data().batch_size()),
       steps_(job.spec().steps()),
-      units_(UnitCount(job.spec())),
+      units_(static_cast<int>(UnitCount(job.spec().model()))),
       tokens_(TokensBefore(job)) {
   for (const StagePlan& stage : plan_.stages()) {
     StageStatus& status = stages_.emplace_back();

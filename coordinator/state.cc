@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cluster/job/resolve.h"
 #include "cluster/status_macros.h"
 #include "coordinator/planner.h"
 
@@ -203,7 +204,7 @@ absl::StatusOr<const JobRecord*> CurrentStage(const CoordinatorState& state, con
 absl::Status CheckMeasured(const CoordinatorState& state, const CostsMeasured& measured) {
   CAROUSEL_ASSIGN_OR_RETURN(const JobRecord* job, Current(state, measured.job(), measured.epoch()));
   if (job->measuring_worker().empty()) return Over("the measurement");
-  const int units = UnitCount(job->spec());
+  const int units = static_cast<int>(UnitCount(job->spec().model()));
   if (measured.units_size() != units) {
     return absl::InvalidArgumentError(absl::StrCat("worker ", job->measuring_worker(), " measured ",
                                                    measured.units_size(), " of ", units, " units"));
