@@ -44,8 +44,7 @@ class Step {
     state_.set_last_epoch(state_.last_epoch() + 1);
     for (JobRecord& job : *state_.mutable_jobs()) {
       if (IsActive(job.state())) {
-        Rest(&job, PAUSED,
-             "the coordinator was restarted" + FromWhere(job) + Resumable(job));
+        Rest(&job, PAUSED, "the coordinator was restarted" + FromWhere(job) + Resumable(job));
       }
     }
   }
@@ -194,9 +193,7 @@ class Step {
     FinishIfStopped(job);
   }
 
-  void Do(const CheckpointDamaged& event) {
-    Job(event.job())->mutable_checkpoints()->RemoveLast();
-  }
+  void Do(const CheckpointDamaged& event) { Job(event.job())->mutable_checkpoints()->RemoveLast(); }
 
   void Do(const StageStopped& event) {
     JobRecord* job = Job(event.job());
@@ -208,10 +205,10 @@ class Step {
 
   void Do(const StageFailed& event) {
     JobRecord* job = Job(event.job());
-    const std::string where =
-        event.stage() < 0 ? ""
-                          : absl::StrCat("stage ", event.stage(), " (worker ",
-                                         job->plan().stages(event.stage()).worker(), "): ");
+    const std::string where = event.stage() < 0
+                                  ? ""
+                                  : absl::StrCat("stage ", event.stage(), " (worker ",
+                                                 job->plan().stages(event.stage()).worker(), "): ");
     if (!event.lost_worker().empty()) {
       Rest(job, PAUSED,
            absl::StrCat("worker ", event.lost_worker(), " was lost (", where, event.reason(), ")",
@@ -318,10 +315,9 @@ class Step {
 
   void ForgetPrepared(JobRecord* job, int64_t up_to_step) {
     auto* prepared = job->mutable_prepared();
-    prepared->erase(
-        std::remove_if(prepared->begin(), prepared->end(),
-                       [&](const PreparedStep& p) { return p.step() <= up_to_step; }),
-        prepared->end());
+    prepared->erase(std::remove_if(prepared->begin(), prepared->end(),
+                                   [&](const PreparedStep& p) { return p.step() <= up_to_step; }),
+                    prepared->end());
   }
 
   std::vector<std::string> Attached() const {

@@ -139,9 +139,9 @@ void Coordinator::Carry(const SendToWorker& send) {
           manifests_.Before(job.job(), send.restore_step + 1);
       if (!found.ok() || found->manifest.step() != send.restore_step) {
         // It verified a moment ago.
-        return FailStage(job.job(), job.epoch(),
-                         absl::StrCat("the checkpoint of step ", send.restore_step,
-                                      " cannot be read"));
+        return FailStage(
+            job.job(), job.epoch(),
+            absl::StrCat("the checkpoint of step ", send.restore_step, " cannot be read"));
       }
       *message.mutable_install()->mutable_restore() = found->manifest;
     }
@@ -427,8 +427,8 @@ void Coordinator::Receive(uint64_t session, const WorkerMessage& message) {
       out->set_reason(failure.reason());
       out->set_non_finite(failure.non_finite());
       out->set_lost_worker(failure.lost_worker());
-      LogWarning(kComponent, absl::StrCat("job ", failure.job(), ": worker ", worker, ": ",
-                                          failure.reason()));
+      LogWarning(kComponent,
+                 absl::StrCat("job ", failure.job(), ": worker ", worker, ": ", failure.reason()));
       return HandleFact(worker, failure.job(), failure.epoch(), std::move(event));
     }
     case WorkerMessage::kLog:
@@ -444,8 +444,7 @@ void Coordinator::Tick() {
   const double now = options_.clock->Now();
   for (const std::string& worker : leases_.Dead(now)) {
     const Attached attached = workers_[worker];
-    const std::string reason =
-        absl::StrFormat("silent for %.1f s", now - attached.heard_at);
+    const std::string reason = absl::StrFormat("silent for %.1f s", now - attached.heard_at);
     Lose(attached.session, reason);
     options_.outbox->Close(attached.session, reason);
   }

@@ -8,7 +8,8 @@
 //   5. Decide, until nothing is left to decide; each decision from 2 on
 //
 // One thread at a time. It never waits and reads no clock but the one it is given, so a simulation
-// drives it with a clock, a store and messages of its own; service.h puts a lock and gRPC around it.
+// drives it with a clock, a store and messages of its own; service.h puts a lock and gRPC around
+// it.
 //
 // Errors of the store are final: nothing may follow from an event that may not be durable. Then
 // broken() says why, every call answers with it, and the process has to start anew.
@@ -123,8 +124,8 @@ class Coordinator {
   absl::Status broken_;
   uint64_t version_ = 0;
   std::map<std::string, Attached> workers_;
-  std::map<uint64_t, std::string> sessions_;  // worker of each live session
-  std::map<std::string, JobProgress> progress_;  // of active jobs
+  std::map<uint64_t, std::string> sessions_;      // worker of each live session
+  std::map<std::string, JobProgress> progress_;   // of active jobs
   std::map<std::string, double> checkpoint_due_;  // by job: when the policy asks next
 };
 

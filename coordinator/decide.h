@@ -1,9 +1,9 @@
 // What the coordinator should decide next, as a pure function of the state. The caller journals and
 // applies the event, then asks again until there is nothing to decide.
 //
-// The queue is strict: jobs start in the order in which they were submitted or resumed, and one that
-// waits for workers holds back those behind it (it may have waited for exactly the worker that a
-// later one would take). A job whose shards lie in a store that is not attached is passed over.
+// The queue is strict: jobs start in the order in which they were submitted or resumed, and one
+// that waits for workers holds back those behind it (it may have waited for exactly the worker that
+// a later one would take). A job whose shards lie in a store that is not attached is passed over.
 #pragma once
 
 #include <optional>

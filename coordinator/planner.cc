@@ -58,7 +58,8 @@ Candidate Try(const PlanRequest& request, ScheduleKind kind, const Partition& pa
   Candidate candidate;
   candidate.segments = segments;
   const int stages = static_cast<int>(partition.end_unit.size());
-  candidate.schedule = MakeSchedule(kind, {stages, static_cast<int>(MicroBatches(request.spec)), segments});
+  candidate.schedule =
+      MakeSchedule(kind, {stages, static_cast<int>(MicroBatches(request.spec)), segments});
   const std::vector<StageCost> costs =
       StageCosts(request.costs, partition, Chunks(request.spec), segments);
   candidate.timeline = Play(candidate.schedule, segments, costs, kCredits);
@@ -110,16 +111,16 @@ absl::Status CheckWishes(const JobSpec& spec) {
   };
   const int units = Units(spec), chunks = Chunks(spec);
   if (wishes.stages() < 0 || wishes.stages() > units) {
-    fault(absl::StrCat("pipeline.stages: ", wishes.stages(), " is not in 0..", units,
-                       " (a stage holds at least one of the ", units,
-                       " units: embedding, blocks, head); nearest that works: ",
-                       wishes.stages() < 0 ? 0 : units));
+    fault(absl::StrCat(
+        "pipeline.stages: ", wishes.stages(), " is not in 0..", units,
+        " (a stage holds at least one of the ", units,
+        " units: embedding, blocks, head); nearest that works: ", wishes.stages() < 0 ? 0 : units));
   }
   if (wishes.segments() < 0 || wishes.segments() > chunks) {
     fault(absl::StrCat("pipeline.segments: ", wishes.segments(), " is not in 0..", chunks,
                        " (a segment holds at least one of the ", chunks, " chunks of ",
-                       spec.numerics().chunk_length(), " tokens); nearest that works: ",
-                       wishes.segments() < 0 ? 0 : chunks));
+                       spec.numerics().chunk_length(),
+                       " tokens); nearest that works: ", wishes.segments() < 0 ? 0 : chunks));
   }
   if (wishes.schedule() != SCHEDULE_KIND_UNSPECIFIED && wishes.schedule() != GPIPE &&
       wishes.schedule() != ONE_F_ONE_B) {
@@ -146,9 +147,9 @@ absl::StatusOr<Plan> MakePlan(const PlanRequest& request) {
   }
   const int stages = spec.pipeline().stages() > 0 ? static_cast<int>(spec.pipeline().stages())
                                                   : std::min(available, units);
-  const ScheduleKind kind =
-      spec.pipeline().schedule() == SCHEDULE_KIND_UNSPECIFIED ? ONE_F_ONE_B
-                                                              : spec.pipeline().schedule();
+  const ScheduleKind kind = spec.pipeline().schedule() == SCHEDULE_KIND_UNSPECIFIED
+                                ? ONE_F_ONE_B
+                                : spec.pipeline().schedule();
   std::vector<double> seconds;
   for (const UnitCost& cost : request.costs) {
     seconds.push_back(cost.forward() + cost.backward() + cost.weight_gradient());

@@ -46,7 +46,7 @@ class JobProgress {
     int stages = 0;  // that have reported
     StepSummary summary;
     double seconds = 0;
-    double busy_seconds = 0;  // of all stages
+    double busy_seconds = 0;      // of all stages
     std::optional<Digest> state;  // once all stages have reported
   };
 
@@ -59,7 +59,7 @@ class JobProgress {
   int64_t tokens_;  // up to the newest step that the last stage has reported
   std::map<int64_t, Reported> reported_;
   int64_t newest_ = -1;
-  double step_seconds_ = 0;    // moving average
+  double step_seconds_ = 0;  // moving average
   double tokens_per_step_ = 0;
   double bubble_ratio_ = 0;
   std::vector<StageStatus> stages_;

@@ -14,12 +14,12 @@
 namespace carousel {
 
 const std::vector<std::pair<JobState, JobState>> kLegalTransitions = {
-    {QUEUED, STARTING},     {QUEUED, PAUSED},       {QUEUED, CANCELLED},  {QUEUED, FAILED},
-    {STARTING, RUNNING},    {STARTING, PAUSED},     {STARTING, CANCELLED}, {STARTING, FAILED},
-    {RUNNING, PAUSING},     {RUNNING, CANCELLING},  {RUNNING, PAUSED},    {RUNNING, FAILED},
-    {RUNNING, DONE},        {PAUSING, PAUSED},      {PAUSING, CANCELLING}, {PAUSING, FAILED},
-    {PAUSING, DONE},        {CANCELLING, CANCELLED}, {CANCELLING, FAILED}, {CANCELLING, DONE},
-    {PAUSED, QUEUED},       {CANCELLED, QUEUED},    {FAILED, QUEUED},     {PAUSED, CANCELLED},
+    {QUEUED, STARTING},  {QUEUED, PAUSED},        {QUEUED, CANCELLED},   {QUEUED, FAILED},
+    {STARTING, RUNNING}, {STARTING, PAUSED},      {STARTING, CANCELLED}, {STARTING, FAILED},
+    {RUNNING, PAUSING},  {RUNNING, CANCELLING},   {RUNNING, PAUSED},     {RUNNING, FAILED},
+    {RUNNING, DONE},     {PAUSING, PAUSED},       {PAUSING, CANCELLING}, {PAUSING, FAILED},
+    {PAUSING, DONE},     {CANCELLING, CANCELLED}, {CANCELLING, FAILED},  {CANCELLING, DONE},
+    {PAUSED, QUEUED},    {CANCELLED, QUEUED},     {FAILED, QUEUED},      {PAUSED, CANCELLED},
     {FAILED, CANCELLED},
 };
 
@@ -126,8 +126,8 @@ absl::Status CheckRequest(const CoordinatorState& state, const std::string& requ
 }
 
 absl::Status Forbidden(const JobRecord& job, std::string_view what) {
-  return absl::FailedPreconditionError(absl::StrCat(
-      "job ", job.job(), " is ", JobState_Name(job.state()), ": ", std::string(what)));
+  return absl::FailedPreconditionError(
+      absl::StrCat("job ", job.job(), " is ", JobState_Name(job.state()), ": ", std::string(what)));
 }
 
 absl::Status CheckPause(const JobRecord& job) {
@@ -153,9 +153,10 @@ absl::Status CheckResume(const CoordinatorState& state, const JobRecord& job,
   if (!IsAtRest(job.state())) return Forbidden(job, "it need not be resumed");
   const std::string missing = MissingHolders(state, job);
   if (!missing.empty()) {
-    return Forbidden(job, absl::StrCat("its checkpoint of step ", CommittedStep(job),
-                                       " lies in stores that are not attached: ", missing,
-                                       "; start these workers on their state folders, then resume"));
+    return Forbidden(job,
+                     absl::StrCat("its checkpoint of step ", CommittedStep(job),
+                                  " lies in stores that are not attached: ", missing,
+                                  "; start these workers on their state folders, then resume"));
   }
   JobSpec spec = job.spec();
   *spec.mutable_pipeline() = wishes;
@@ -165,8 +166,8 @@ absl::Status CheckResume(const CoordinatorState& state, const JobRecord& job,
 absl::Status CheckWorkerJoined(const CoordinatorState& state, const Hello& hello) {
   if (hello.worker().empty()) return absl::InvalidArgumentError("hello.worker: is empty");
   if (hello.address().empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("hello.address: is empty; where does worker ",
-                                                   hello.worker(), " listen?"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("hello.address: is empty; where does worker ", hello.worker(), " listen?"));
   }
   if (!state.workers().contains(hello.worker())) return absl::OkStatus();
   return absl::FailedPreconditionError(
@@ -228,8 +229,8 @@ absl::Status CheckPrepared(const CoordinatorState& state, const StagePrepared& e
   }
   const StagePlan& stage = job->plan().stages(event.stage());
   const auto wrong = [&](const std::string& what) {
-    return absl::InvalidArgumentError(absl::StrCat("worker ", stage.worker(), " prepared step ",
-                                                   event.step(), " with ", what));
+    return absl::InvalidArgumentError(
+        absl::StrCat("worker ", stage.worker(), " prepared step ", event.step(), " with ", what));
   };
   if (event.shards_size() != stage.end_unit() - stage.first_unit()) {
     return wrong(absl::StrCat(event.shards_size(), " shards for units ", stage.first_unit(), "-",

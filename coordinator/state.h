@@ -4,9 +4,9 @@
 // durable. Killing the coordinator anywhere is then only a shorter journal.
 //
 // An event reaches the journal through one of two doors. Facts come from outside (a client asked, a
-// worker joined, reported or was lost) and pass Check, which refuses what the state forbids and what
-// belongs to an epoch that is over. Decisions come from Decide (decide.h), a pure function of the
-// state.
+// worker joined, reported or was lost) and pass Check, which refuses what the state forbids and
+// what belongs to an epoch that is over. Decisions come from Decide (decide.h), a pure function of
+// the state.
 //
 // States of a job, and the only transitions (kLegalTransitions; README.md has the picture):
 //
@@ -63,7 +63,8 @@ struct CommitCheckpoint {
 struct SendToWorker {
   std::string worker;
   CoordinatorMessage message;
-  int64_t restore_step = -1;  // of Install: its `restore` is this step's manifest, still to be added
+  int64_t restore_step =
+      -1;  // of Install: its `restore` is this step's manifest, still to be added
 };
 
 using Effect = std::variant<CommitCheckpoint, SendToWorker>;
