@@ -83,7 +83,8 @@ std::string DidYouMean(std::string_view word, const std::vector<std::string>& ca
   if (word.size() > 64) return {};
   const std::string lower = Lower(word);
   std::string best;
-  size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
+  // Two letters swapped are two edits; in a word of three letters that is another word.
+  size_t best_distance = (word.size() < 4 ? 1 : std::max<size_t>(2, word.size() / 3)) + 1;
   for (const std::string& candidate : candidates) {
     const size_t distance = EditDistance(lower, Lower(candidate));
     if (distance < best_distance) {

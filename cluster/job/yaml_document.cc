@@ -118,6 +118,8 @@ class TreeBuilder : public YAML::EventHandler {
     if (level.node.kind == YamlNode::Kind::kSequence) {
       level.node.items.push_back(std::move(node));
     } else if (level.key) {
+      // yaml-cpp does not say where nothing is.
+      if (node.kind == YamlNode::Kind::kNull) node.place = level.key->place;
       level.node.entries.push_back({std::move(*level.key), std::move(node)});
       level.key.reset();
     } else {

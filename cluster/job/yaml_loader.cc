@@ -118,7 +118,7 @@ void Loader::LoadMessage(const YamlNode& node, const std::string& path, Message*
 
 void Loader::LoadField(const YamlEntry& entry, const std::string& path,
                        const FieldDescriptor& field, Message* message) {
-  places_->Set(path, entry.value.kind == Kind::kNull ? entry.key.place : entry.value.place);
+  places_->Set(path, entry.value.place);
   const Reflection& reflection = *message->GetReflection();
   if (const auto* oneof = field.real_containing_oneof()) {
     const FieldDescriptor* other = reflection.GetOneofFieldDescriptor(*message, oneof);
