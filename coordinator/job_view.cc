@@ -33,7 +33,7 @@ Job ViewJob(const CoordinatorState& state, const JobRecord& record, const JobPro
   view.set_steps(record.spec().steps());
   view.set_committed_step(CommittedStep(record));
   *view.mutable_spec() = record.spec();
-  view.set_contract(Hex(record.contract_hash()));
+  view.set_contract(record.contract_hash());
   view.set_epoch(record.epoch());
   view.set_submitted_at(record.submitted_at());
   if (record.has_plan()) {

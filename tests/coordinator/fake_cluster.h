@@ -14,7 +14,7 @@
 
 #include "cluster/state_digest.h"
 #include "cluster/store.h"
-#include "coordinator/coordinator.h"
+#include "coordinator/core.h"
 
 namespace carousel {
 
@@ -50,12 +50,12 @@ class FakeCluster : public Outbox {
   // --- the coordinator ---
 
   void Start() {
-    CoordinatorOptions options;
+    CoreOptions options;
     options.store = store_.get();
     options.cluster_id = "cluster";
     options.clock = &clock_;
     options.outbox = this;
-    auto coordinator = Coordinator::Open(options);
+    auto coordinator = CoordinatorCore::Open(options);
     ASSERT_TRUE(coordinator.ok()) << coordinator.status();
     coordinator_ = *std::move(coordinator);
   }
@@ -71,8 +71,8 @@ class FakeCluster : public Outbox {
     Start();
   }
 
-  Coordinator& operator*() { return *coordinator_; }
-  Coordinator* operator->() { return coordinator_.get(); }
+  CoordinatorCore& operator*() { return *coordinator_; }
+  CoordinatorCore* operator->() { return coordinator_.get(); }
   SimulatedClock& clock() { return clock_; }
 
   std::string Submit(const JobSpec& spec) {
@@ -360,7 +360,7 @@ class FakeCluster : public Outbox {
   std::map<std::string, Worker> workers_;
   uint64_t sessions_ = 0;
   int requests_ = 0;
-  std::unique_ptr<Coordinator> coordinator_;
+  std::unique_ptr<CoordinatorCore> coordinator_;
 };
 
 }  // namespace carousel

@@ -36,6 +36,9 @@
 
 namespace carousel {
 
+// How long a broken edge waits for its cause.
+inline constexpr double kSuspicionSeconds = 2;
+
 // Where messages to workers go. Send must not call back into the coordinator and must not block; a
 // session that is over swallows them.
 class Outbox {
@@ -45,7 +48,7 @@ class Outbox {
   virtual void Close(uint64_t session, std::string_view reason) = 0;
 };
 
-struct CoordinatorOptions {
+struct CoreOptions {
   Store* store = nullptr;  // claimed for `cluster_id`
   std::string cluster_id;
   const Clock* clock = &Clock::Real();
@@ -53,11 +56,11 @@ struct CoordinatorOptions {
   LeaseTerms lease;
 };
 
-class Coordinator {
+class CoordinatorCore {
  public:
   // Replays the journal and starts: jobs that ran come up as PAUSED. All that `options` points to
   // outlives the coordinator.
-  static absl::StatusOr<std::unique_ptr<Coordinator>> Open(const CoordinatorOptions& options);
+  static absl::StatusOr<std::unique_ptr<CoordinatorCore>> Open(const CoreOptions& options);
 
   // --- clients; errors as Check gives them. A request id that was answered is answered again. ---
 
@@ -97,7 +100,7 @@ class Coordinator {
     double heard_at = 0;
   };
 
-  explicit Coordinator(const CoordinatorOptions& options);
+  explicit CoordinatorCore(const CoreOptions& options);
 
   absl::Status Handle(Event event);
   absl::Status Record(Event event);  // without Decide
@@ -112,11 +115,11 @@ class Coordinator {
 
   void ReceiveReport(const std::string& worker, const StepReport& report);
   void HandleFact(const std::string& worker, const std::string& job, uint64_t epoch, Event event);
+  void Suspect(const std::string& job, const Event& event);
   void FailStage(const std::string& job, uint64_t epoch, const std::string& reason);
   const std::string* WorkerOf(uint64_t session) const;
-  std::string DescribeLoss(const std::string& worker, const std::string& reason) const;
 
-  const CoordinatorOptions options_;
+  const CoreOptions options_;
   std::unique_ptr<Journal> journal_;
   ManifestStore manifests_;
   LeaseTable leases_;
@@ -124,8 +127,15 @@ class Coordinator {
   absl::Status broken_;
   uint64_t version_ = 0;
   std::map<std::string, Attached> workers_;
-  std::map<uint64_t, std::string> sessions_;      // worker of each live session
-  std::map<std::string, JobProgress> progress_;   // of active jobs
+  std::map<uint64_t, std::string> sessions_;     // worker of each live session
+  std::map<std::string, JobProgress> progress_;  // of active jobs
+  // By job: a stage says that its edge to a worker broke whose session stands. Its own report, or
+  // the end of its session, will say why; only if neither comes, this is all there is to know.
+  struct Suspicion {
+    Event event;
+    double until = 0;
+  };
+  std::map<std::string, Suspicion> suspicions_;
   std::map<std::string, double> checkpoint_due_;  // by job: when the policy asks next
 };
 

@@ -1,4 +1,4 @@
-#include "coordinator/coordinator.h"
+#include "coordinator/core.h"
 
 #include <algorithm>
 #include <utility>
@@ -39,12 +39,12 @@ ShardRef RefTo(const ShardRecord& record, const Hello& holder) {
 
 }  // namespace
 
-Coordinator::Coordinator(const CoordinatorOptions& options)
+CoordinatorCore::CoordinatorCore(const CoreOptions& options)
     : options_(options), manifests_(options.store), leases_(options.lease) {}
 
-absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Open(const CoordinatorOptions& options) {
+absl::StatusOr<std::unique_ptr<CoordinatorCore>> CoordinatorCore::Open(const CoreOptions& options) {
   CAROUSEL_RETURN_IF_ERROR(CheckLeaseTerms(options.lease));
-  std::unique_ptr<Coordinator> coordinator(new Coordinator(options));
+  std::unique_ptr<CoordinatorCore> coordinator(new CoordinatorCore(options));
   CAROUSEL_ASSIGN_OR_RETURN(coordinator->journal_,
                             Journal::Open(options.store, &coordinator->state_));
   Event event;
@@ -55,13 +55,13 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Open(const Coordinator
 
 // --- events ---
 
-absl::Status Coordinator::Handle(Event event) {
+absl::Status CoordinatorCore::Handle(Event event) {
   CAROUSEL_RETURN_IF_ERROR(Record(std::move(event)));
   DecideAll();
   return broken_;
 }
 
-absl::Status Coordinator::Record(Event event) {
+absl::Status CoordinatorCore::Record(Event event) {
   CAROUSEL_RETURN_IF_ERROR(broken_);
   CAROUSEL_RETURN_IF_ERROR(Check(state_, event));
   event.set_wall_time(options_.clock->WallTime());
@@ -70,7 +70,7 @@ absl::Status Coordinator::Record(Event event) {
   return Journaled(journal_->Cut(state_));
 }
 
-absl::Status Coordinator::Journaled(absl::Status status) {
+absl::Status CoordinatorCore::Journaled(absl::Status status) {
   ++version_;
   if (!status.ok() && broken_.ok()) {
     broken_ = absl::Status(status.code(),
@@ -81,7 +81,7 @@ absl::Status Coordinator::Journaled(absl::Status status) {
   return broken_;
 }
 
-void Coordinator::DecideAll() {
+void CoordinatorCore::DecideAll() {
   while (broken_.ok()) {
     std::optional<Event> decision = Decide(state_);
     if (!decision.has_value()) break;
@@ -93,13 +93,14 @@ void Coordinator::DecideAll() {
     if (!IsActive(job.state())) {
       progress_.erase(job.job());
       checkpoint_due_.erase(job.job());
+      suspicions_.erase(job.job());
     }
   }
 }
 
 // The checkpoint that a plan starts from must verify now; if it does not, it is struck from the
 // state, and the next decision takes the one before it.
-absl::Status Coordinator::CheckRestorable(const PlanDecided& decided) {
+absl::Status CoordinatorCore::CheckRestorable(const PlanDecided& decided) {
   if (decided.restore_step() < 0) return absl::OkStatus();
   const std::string& job = decided.plan().job();
   const absl::StatusOr<FoundManifest> found = manifests_.Before(job, decided.restore_step() + 1);
@@ -120,13 +121,13 @@ absl::Status Coordinator::CheckRestorable(const PlanDecided& decided) {
 
 // --- effects ---
 
-void Coordinator::Carry(const Effects& effects) {
+void CoordinatorCore::Carry(const Effects& effects) {
   for (const Effect& effect : effects) {
     std::visit([this](const auto& one) { Carry(one); }, effect);
   }
 }
 
-void Coordinator::Carry(const SendToWorker& send) {
+void CoordinatorCore::Carry(const SendToWorker& send) {
   const auto worker = state_.workers().find(send.worker);
   if (worker == state_.workers().end()) return;
   CoordinatorMessage message = send.message;
@@ -150,8 +151,8 @@ void Coordinator::Carry(const SendToWorker& send) {
   options_.outbox->Send(worker->second.session(), std::move(message));
 }
 
-absl::Status Coordinator::CommitOf(const CommitCheckpoint& commit, Manifest* manifest,
-                                   CheckpointRecord* record) const {
+absl::Status CoordinatorCore::CommitOf(const CommitCheckpoint& commit, Manifest* manifest,
+                                       CheckpointRecord* record) const {
   const JobRecord& job = *FindJob(state_, commit.job);
   const PreparedStep& prepared = commit.prepared;
   if (!prepared.has_cursor()) return absl::InternalError("no stage sent the data cursor");
@@ -188,7 +189,7 @@ absl::Status Coordinator::CommitOf(const CommitCheckpoint& commit, Manifest* man
   return absl::OkStatus();
 }
 
-void Coordinator::Carry(const CommitCheckpoint& commit) {
+void CoordinatorCore::Carry(const CommitCheckpoint& commit) {
   if (!broken_.ok()) return;
   Manifest manifest;
   Event event;
@@ -215,7 +216,7 @@ void Coordinator::Carry(const CommitCheckpoint& commit) {
   Carry(Apply(event, &state_));
 }
 
-void Coordinator::FailStage(const std::string& job, uint64_t epoch, const std::string& reason) {
+void CoordinatorCore::FailStage(const std::string& job, uint64_t epoch, const std::string& reason) {
   LogError(kComponent, absl::StrCat("job ", job, ": ", reason));
   Event event;
   event.mutable_stage_failed()->set_job(job);
@@ -227,8 +228,9 @@ void Coordinator::FailStage(const std::string& job, uint64_t epoch, const std::s
 
 // --- clients ---
 
-absl::StatusOr<std::string> Coordinator::Submit(const std::string& request_id, const JobSpec& spec,
-                                                const std::string& contract_hash) {
+absl::StatusOr<std::string> CoordinatorCore::Submit(const std::string& request_id,
+                                                    const JobSpec& spec,
+                                                    const std::string& contract_hash) {
   Event event;
   JobSubmitted* submitted = event.mutable_job_submitted();
   submitted->set_request_id(request_id);
@@ -251,22 +253,22 @@ absl::Status AnsweredIsOk(const absl::Status& status) {
 
 }  // namespace
 
-absl::Status Coordinator::Pause(const std::string& request_id, const std::string& job) {
+absl::Status CoordinatorCore::Pause(const std::string& request_id, const std::string& job) {
   Event event;
   event.mutable_pause_asked()->set_request_id(request_id);
   event.mutable_pause_asked()->set_job(job);
   return AnsweredIsOk(Handle(std::move(event)));
 }
 
-absl::Status Coordinator::Cancel(const std::string& request_id, const std::string& job) {
+absl::Status CoordinatorCore::Cancel(const std::string& request_id, const std::string& job) {
   Event event;
   event.mutable_cancel_asked()->set_request_id(request_id);
   event.mutable_cancel_asked()->set_job(job);
   return AnsweredIsOk(Handle(std::move(event)));
 }
 
-absl::Status Coordinator::Resume(const std::string& request_id, const std::string& job,
-                                 const PipelineSpec& wishes) {
+absl::Status CoordinatorCore::Resume(const std::string& request_id, const std::string& job,
+                                     const PipelineSpec& wishes) {
   Event event;
   event.mutable_resume_asked()->set_request_id(request_id);
   event.mutable_resume_asked()->set_job(job);
@@ -276,7 +278,7 @@ absl::Status Coordinator::Resume(const std::string& request_id, const std::strin
 
 // --- workers ---
 
-absl::Status Coordinator::Join(uint64_t session, const Hello& hello) {
+absl::Status CoordinatorCore::Join(uint64_t session, const Hello& hello) {
   if (!hello.cluster_id().empty() && hello.cluster_id() != options_.cluster_id) {
     return absl::FailedPreconditionError(absl::StrCat(
         "worker ", hello.worker(), " has the store of cluster ", hello.cluster_id(),
@@ -305,12 +307,12 @@ absl::Status Coordinator::Join(uint64_t session, const Hello& hello) {
   return Handle(std::move(event));
 }
 
-const std::string* Coordinator::WorkerOf(uint64_t session) const {
+const std::string* CoordinatorCore::WorkerOf(uint64_t session) const {
   const auto it = sessions_.find(session);
   return it == sessions_.end() ? nullptr : &it->second;
 }
 
-void Coordinator::Lose(uint64_t session, const std::string& reason) {
+void CoordinatorCore::Lose(uint64_t session, const std::string& reason) {
   const auto it = sessions_.find(session);
   if (it == sessions_.end()) return;
   const std::string worker = it->second;
@@ -327,8 +329,8 @@ void Coordinator::Lose(uint64_t session, const std::string& reason) {
 
 // An event that `worker` reports of a job: applied if it is of the present; answered with Drop if
 // its epoch is over; the job's failure if it is wrong.
-void Coordinator::HandleFact(const std::string& worker, const std::string& job, uint64_t epoch,
-                             Event event) {
+void CoordinatorCore::HandleFact(const std::string& worker, const std::string& job, uint64_t epoch,
+                                 Event event) {
   const JobRecord* record = FindJob(state_, job);
   const bool present = record != nullptr && record->epoch() == epoch && Uses(*record, worker);
   if (!present) {
@@ -346,7 +348,7 @@ void Coordinator::HandleFact(const std::string& worker, const std::string& job, 
   }
 }
 
-void Coordinator::ReceiveReport(const std::string& worker, const StepReport& report) {
+void CoordinatorCore::ReceiveReport(const std::string& worker, const StepReport& report) {
   const auto progress = progress_.find(report.job());
   const JobRecord* job = FindJob(state_, report.job());
   if (progress == progress_.end() || job == nullptr || job->epoch() != report.epoch() ||
@@ -359,7 +361,7 @@ void Coordinator::ReceiveReport(const std::string& worker, const StepReport& rep
   DecideAll();
 }
 
-void Coordinator::Receive(uint64_t session, const WorkerMessage& message) {
+void CoordinatorCore::Receive(uint64_t session, const WorkerMessage& message) {
   const std::string* known = WorkerOf(session);
   if (known == nullptr || !broken_.ok()) return;
   const std::string worker = *known;
@@ -429,10 +431,15 @@ void Coordinator::Receive(uint64_t session, const WorkerMessage& message) {
       out->set_lost_worker(failure.lost_worker());
       LogWarning(kComponent,
                  absl::StrCat("job ", failure.job(), ": worker ", worker, ": ", failure.reason()));
+      const bool cause_will_come = state_.workers().contains(failure.lost_worker());
+      if (cause_will_come && Check(state_, event).ok()) return Suspect(failure.job(), event);
       return HandleFact(worker, failure.job(), failure.epoch(), std::move(event));
     }
     case WorkerMessage::kLog:
-      LogInfo("worker " + worker, message.log().line());
+      LogInfo("worker " + worker,
+              message.log().job().empty()
+                  ? message.log().line()
+                  : absl::StrCat("job ", message.log().job(), ": ", message.log().line()));
       return;
     case WorkerMessage::kHello:  // once, through Join
     case WorkerMessage::MESSAGE_NOT_SET:
@@ -440,8 +447,16 @@ void Coordinator::Receive(uint64_t session, const WorkerMessage& message) {
   }
 }
 
-void Coordinator::Tick() {
+void CoordinatorCore::Suspect(const std::string& job, const Event& event) {
+  suspicions_.try_emplace(job, Suspicion{event, options_.clock->Now() + kSuspicionSeconds});
+}
+
+void CoordinatorCore::Tick() {
   const double now = options_.clock->Now();
+  const std::map<std::string, Suspicion> suspicions = suspicions_;
+  for (const auto& [job, suspicion] : suspicions) {
+    if (now >= suspicion.until) Handle(suspicion.event).IgnoreError();  // broken_, or over already
+  }
   for (const std::string& worker : leases_.Dead(now)) {
     const Attached attached = workers_[worker];
     const std::string reason = absl::StrFormat("silent for %.1f s", now - attached.heard_at);
@@ -464,7 +479,7 @@ void Coordinator::Tick() {
 
 // --- reading ---
 
-absl::StatusOr<Job> Coordinator::View(const std::string& job) const {
+absl::StatusOr<Job> CoordinatorCore::View(const std::string& job) const {
   const JobRecord* record = FindJob(state_, job);
   if (record == nullptr) {
     return absl::NotFoundError(
@@ -474,7 +489,7 @@ absl::StatusOr<Job> Coordinator::View(const std::string& job) const {
   return ViewJob(state_, *record, progress == progress_.end() ? nullptr : &progress->second);
 }
 
-std::vector<Node> Coordinator::Nodes() const {
+std::vector<Node> CoordinatorCore::Nodes() const {
   std::vector<Node> nodes;
   for (const auto& [id, attached] : workers_) {
     Node& node = nodes.emplace_back();

@@ -1,4 +1,4 @@
-#include "coordinator/coordinator.h"
+#include "coordinator/core.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 namespace carousel {
 namespace {
 
-class CoordinatorTest : public testing::Test {
+class CoreTest : public testing::Test {
  protected:
   absl::Status Pause(const std::string& job) { return cluster_->Pause(cluster_.NewRequest(), job); }
   absl::Status Cancel(const std::string& job) {
@@ -33,7 +33,7 @@ class CoordinatorTest : public testing::Test {
   FakeCluster cluster_;
 };
 
-TEST_F(CoordinatorTest, TakesAJobFromTheQueueToDone) {
+TEST_F(CoreTest, TakesAJobFromTheQueueToDone) {
   const JobSpec spec = TinyJob("lm", 5);
   const std::string job = cluster_.Submit(spec);
   EXPECT_EQ(job, "lm-1");
@@ -46,7 +46,7 @@ TEST_F(CoordinatorTest, TakesAJobFromTheQueueToDone) {
   ExpectDone(job, spec);
 }
 
-TEST_F(CoordinatorTest, SpreadsAJobOverTheWorkersThatAreFree) {
+TEST_F(CoreTest, SpreadsAJobOverTheWorkersThatAreFree) {
   cluster_.AttachAll(3);
   const std::string job = cluster_.Submit(TinyJob("lm", 100));
 
@@ -61,7 +61,7 @@ TEST_F(CoordinatorTest, SpreadsAJobOverTheWorkersThatAreFree) {
   EXPECT_EQ(view.state_digest(), TrainedState(view.spec(), view.step()));
 }
 
-TEST_F(CoordinatorTest, StopsAPausedJobAtACommittedStepAndResumesThere) {
+TEST_F(CoreTest, StopsAPausedJobAtACommittedStepAndResumesThere) {
   const JobSpec spec = TinyJob("lm", 20);
   cluster_.AttachAll(2);
   const std::string job = cluster_.Submit(spec);
@@ -82,7 +82,7 @@ TEST_F(CoordinatorTest, StopsAPausedJobAtACommittedStepAndResumesThere) {
   ExpectDone(job, spec);
 }
 
-TEST_F(CoordinatorTest, ResumesOnAnotherNumberOfWorkers) {
+TEST_F(CoreTest, ResumesOnAnotherNumberOfWorkers) {
   const JobSpec spec = TinyJob("lm", 20);
   cluster_.AttachAll(3);
   const std::string job = cluster_.Submit(spec);
@@ -99,7 +99,7 @@ TEST_F(CoordinatorTest, ResumesOnAnotherNumberOfWorkers) {
   ExpectDone(job, spec);
 }
 
-TEST_F(CoordinatorTest, PausesAJobThatLostAWorkerAndNamesIt) {
+TEST_F(CoreTest, PausesAJobThatLostAWorkerAndNamesIt) {
   JobSpec spec = TinyJob("lm", 20);
   spec.mutable_checkpoint()->set_every_steps(4);
   cluster_.AttachAll(3);
@@ -117,7 +117,7 @@ TEST_F(CoordinatorTest, PausesAJobThatLostAWorkerAndNamesIt) {
   EXPECT_EQ(std::to_string(view.step()), committed) << "what ran after it is not there any more";
 }
 
-TEST_F(CoordinatorTest, RefusesAResumeWhoseShardsAreOutOfReach) {
+TEST_F(CoreTest, RefusesAResumeWhoseShardsAreOutOfReach) {
   JobSpec spec = TinyJob("lm", 20);
   spec.mutable_checkpoint()->set_every_steps(4);
   cluster_.AttachAll(3);
@@ -137,7 +137,7 @@ TEST_F(CoordinatorTest, RefusesAResumeWhoseShardsAreOutOfReach) {
   ExpectDone(job, spec);
 }
 
-TEST_F(CoordinatorTest, TakesASilentWorkerForLostAfterItsLease) {
+TEST_F(CoreTest, TakesASilentWorkerForLostAfterItsLease) {
   cluster_.AttachAll(2);
   const std::string job = cluster_.Submit(TinyJob("lm", 1000));
   cluster_.RunToStep(job, 3);
@@ -155,7 +155,7 @@ TEST_F(CoordinatorTest, TakesASilentWorkerForLostAfterItsLease) {
   EXPECT_FALSE(cluster_->Nodes()[0].alive());
 }
 
-TEST_F(CoordinatorTest, AsksForACheckpointWhenItsTimeHasCome) {
+TEST_F(CoreTest, AsksForACheckpointWhenItsTimeHasCome) {
   JobSpec spec = TinyJob("lm", 1000);
   spec.mutable_checkpoint()->set_every_seconds(60);
   cluster_.AttachAll(2);
@@ -174,7 +174,7 @@ TEST_F(CoordinatorTest, AsksForACheckpointWhenItsTimeHasCome) {
   EXPECT_EQ(cluster_.StateOf(job), RUNNING);
 }
 
-TEST_F(CoordinatorTest, ComesBackWithItsJobsPausedAndNothingLost) {
+TEST_F(CoreTest, ComesBackWithItsJobsPausedAndNothingLost) {
   JobSpec spec = TinyJob("lm", 20);
   spec.mutable_checkpoint()->set_every_steps(4);
   cluster_.AttachAll(2);
@@ -197,7 +197,7 @@ TEST_F(CoordinatorTest, ComesBackWithItsJobsPausedAndNothingLost) {
   ExpectDone(job, spec);
 }
 
-TEST_F(CoordinatorTest, FailsAJobWhoseStepIsNotFiniteAndSaysWhere) {
+TEST_F(CoreTest, FailsAJobWhoseStepIsNotFiniteAndSaysWhere) {
   cluster_.AttachAll(2);
   const std::string job = cluster_.Submit(TinyJob("lm", 1000));
   cluster_.RunToStep(job, 3);
@@ -219,7 +219,7 @@ TEST_F(CoordinatorTest, FailsAJobWhoseStepIsNotFiniteAndSaysWhere) {
   EXPECT_TRUE(Resume(job).ok()) << "a failed job can be resumed";
 }
 
-TEST_F(CoordinatorTest, PausesWhenTheEdgeBetweenTwoWorkersBreaks) {
+TEST_F(CoreTest, PausesWhenTheEdgeBetweenTwoWorkersBreaks) {
   cluster_.AttachAll(2);
   const std::string job = cluster_.Submit(TinyJob("lm", 1000));
   cluster_.RunToStep(job, 3);
@@ -230,6 +230,9 @@ TEST_F(CoordinatorTest, PausesWhenTheEdgeBetweenTwoWorkersBreaks) {
   message.mutable_failure()->set_reason("no frame for 5 s");
 
   cluster_.SendFrom("w2", message);
+  EXPECT_EQ(cluster_.StateOf(job), RUNNING) << "w1 may yet say why";
+  cluster_.clock().Advance(2);
+  cluster_->Tick();
 
   EXPECT_EQ(cluster_.StateOf(job), PAUSED);
   EXPECT_EQ(cluster_.View(job).reason(),
@@ -237,7 +240,28 @@ TEST_F(CoordinatorTest, PausesWhenTheEdgeBetweenTwoWorkersBreaks) {
             "`carousel resume lm-1` continues");
 }
 
-TEST_F(CoordinatorTest, RefusesACheckpointThatIsNotWhatRan) {
+TEST_F(CoreTest, ReportsTheCauseOfABrokenEdgeEvenIfTheEdgeIsReportedFirst) {
+  cluster_.AttachAll(2);
+  const std::string job = cluster_.Submit(TinyJob("lm", 1000));
+  cluster_.RunToStep(job, 3);
+  WorkerMessage edge, cause;
+  edge.mutable_failure()->set_job(job);
+  edge.mutable_failure()->set_epoch(cluster_.View(job).epoch());
+  edge.mutable_failure()->set_lost_worker("w1");
+  cause = edge;
+  cause.mutable_failure()->clear_lost_worker();
+  cause.mutable_failure()->set_non_finite(true);
+  cause.mutable_failure()->set_step(4);
+  cause.mutable_failure()->set_reason("the gradient of blocks.0 is not finite");
+
+  cluster_.SendFrom("w2", edge);
+  cluster_.SendFrom("w1", cause);
+
+  EXPECT_EQ(cluster_.StateOf(job), FAILED);
+  EXPECT_NE(cluster_.View(job).reason().find("blocks.0 is not finite"), std::string::npos);
+}
+
+TEST_F(CoreTest, RefusesACheckpointThatIsNotWhatRan) {
   cluster_.AttachAll(1);
   const std::string job = cluster_.Submit(TinyJob("lm", 1000));
   cluster_.RunToStep(job, 3);
@@ -260,7 +284,7 @@ TEST_F(CoordinatorTest, RefusesACheckpointThatIsNotWhatRan) {
   EXPECT_EQ(cluster_.View(job).committed_step(), -1);
 }
 
-TEST_F(CoordinatorTest, AnswersARepeatedRequestWithoutRepeatingIt) {
+TEST_F(CoreTest, AnswersARepeatedRequestWithoutRepeatingIt) {
   const JobSpec spec = TinyJob("lm", 5);
 
   const auto first = cluster_->Submit("same", spec, "contract");
@@ -275,7 +299,7 @@ TEST_F(CoordinatorTest, AnswersARepeatedRequestWithoutRepeatingIt) {
   EXPECT_EQ(*cluster_->Submit("same", spec, "contract"), *first) << "also after a restart";
 }
 
-TEST_F(CoordinatorTest, KeepsTheOrderOfTheQueue) {
+TEST_F(CoreTest, KeepsTheOrderOfTheQueue) {
   JobSpec wide = TinyJob("wide", 3);
   wide.mutable_pipeline()->set_stages(2);
   const std::string first = cluster_.Submit(wide);
@@ -293,7 +317,7 @@ TEST_F(CoordinatorTest, KeepsTheOrderOfTheQueue) {
   EXPECT_EQ(cluster_.StateOf(second), DONE);
 }
 
-TEST_F(CoordinatorTest, RefusesAWorkerOfAnotherCluster) {
+TEST_F(CoreTest, RefusesAWorkerOfAnotherCluster) {
   Hello hello;
   hello.set_worker("w9");
   hello.set_address("w9:1");
@@ -306,7 +330,7 @@ TEST_F(CoordinatorTest, RefusesAWorkerOfAnotherCluster) {
             "worker another --state");
 }
 
-TEST_F(CoordinatorTest, SaysWhatAStateForbids) {
+TEST_F(CoreTest, SaysWhatAStateForbids) {
   cluster_.AttachAll(1);
   const std::string job = cluster_.Submit(TinyJob("lm", 2));
   EXPECT_EQ(Resume(job).message(), "job lm-1 is STARTING: it need not be resumed");
