@@ -268,11 +268,12 @@ class RocksDbStore : public Store {
   }
 
   absl::Status RemoveRecords(std::string_view prefix) ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    rocksdb::ColumnFamilyHandle* records = database_->records;
     rocksdb::WriteBatch writes;
     auto gather = [&](std::string_view key, std::string_view value) {
-      return writes.Delete(database_->records, SliceOf(key)).ok();
+      return writes.Delete(records, SliceOf(key)).ok();
     };
-    CAROUSEL_RETURN_IF_ERROR(ScanFamily(database_->records, prefix, gather).status());
+    CAROUSEL_RETURN_IF_ERROR(ScanFamily(records, prefix, gather).status());
     return Written(database_->db->Write(SyncedWrite(), &writes), "removing records");
   }
 

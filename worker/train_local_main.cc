@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "cluster/data/dataset_probe.h"
 #include "cluster/job/contract.h"
 #include "cluster/job/job_file.h"
 #include "cluster/status_macros.h"
 #include "kernels/backend.h"
-#include "worker/job_probe.h"
 #include "worker/local_trainer.h"
 
 namespace carousel {
@@ -21,7 +21,7 @@ namespace {
 
 struct Options {
   std::string file;
-  int64_t steps = 0;
+  std::string steps;
   int threads = 1;
   std::string backend = "cpu";
   std::string output = "text";
@@ -29,9 +29,12 @@ struct Options {
 };
 
 absl::StatusOr<JobSpec> LoadJob(const Options& options) {
-  std::vector<std::string> assignments = options.overrides;
-  if (options.steps > 0) assignments.push_back("steps=" + std::to_string(options.steps));
-  CAROUSEL_ASSIGN_OR_RETURN(const std::vector<Override> overrides, ParseOverrides(assignments));
+  std::vector<Override> overrides;
+  for (const std::string& assignment : options.overrides) {
+    CAROUSEL_ASSIGN_OR_RETURN(Override override, ParseOverride(assignment));
+    overrides.push_back(std::move(override));
+  }
+  if (!options.steps.empty()) overrides.push_back(StepsOverride(options.steps));
   return LoadJobFile(options.file, overrides, {.probe_dataset = ProbeDataset});
 }
 
@@ -70,7 +73,7 @@ int main(int argc, char** argv) {
   CLI::App app("Trains a job in one process. The service gives the same bits on any number of workers.\n\n"
                "  train_local cluster/jobs/smoke.yaml --steps 6 -o json");
   app.add_option("FILE", options.file, "job file")->required();
-  app.add_option("--steps", options.steps, "steps, and length of the learning-rate schedule; instead of the file's")->check(CLI::PositiveNumber);
+  app.add_option("--steps", options.steps, "steps, and length of the learning-rate schedule; instead of the file's");
   app.add_option("--threads", options.threads, "threads that compute; change no bit")->check(CLI::Range(1, 1024));
   app.add_option("--backend", options.backend, "cpu or test")->check(CLI::IsMember({"cpu", "test"}));
   app.add_option("-o,--output", options.output, "text or json")->check(CLI::IsMember({"text", "json"}));

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -37,9 +39,9 @@ inline std::string MadeUpBytes(const ShardRecord& record, const ChunkSpan& chunk
   std::string bytes(chunk.bytes, '\0');
   uint64_t state = record.step() * 1000003 + record.unit() * 10007 + chunk.place.tensor * 101 +
                    static_cast<int>(chunk.place.part) * 11 + chunk.place.chunk + 1;
-  for (char& byte : bytes) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    byte = static_cast<char>(state >> 56);
+  for (size_t at = 0; at < bytes.size(); at += sizeof(state)) {
+    state = (state ^ state >> 29) * 6364136223846793005u + 1442695040888963407u;
+    std::memcpy(bytes.data() + at, &state, std::min(sizeof(state), bytes.size() - at));
   }
   return bytes;
 }

@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "cluster/keys.h"
 #include "tests/cluster/checkpoint_testing.h"
+#include "tests/cluster/temporary_folder.h"
 
 namespace carousel {
 namespace {
@@ -250,6 +253,19 @@ TEST_F(ManifestStoreTest, AJobNeverSeesAnothersManifests) {
   ASSERT_TRUE(manifests_.Commit(MadeUpManifest("job", 10), 2).ok());
   ASSERT_TRUE(manifests_.Commit(MadeUpManifest("jobs", 99), 2).ok());
   EXPECT_EQ(manifests_.Latest("job")->manifest.step(), 10);
+}
+
+// A log file that is deleted whole is the one damage that RocksDB does not notice.
+TEST(ManifestStoreOnDisk, ACheckpointSurvivesTheLossOfTheLog) {
+  TemporaryFolder folder;
+  auto live = *OpenRocksDbStore(folder / "live");
+  ASSERT_TRUE(ManifestStore(live.get()).Commit(MadeUpManifest("job", 10), 2).ok());
+  std::filesystem::copy(folder / "live", folder / "copy", std::filesystem::copy_options::recursive);
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "copy/rocksdb")) {
+    if (entry.path().extension() == ".log") std::filesystem::remove(entry.path());
+  }
+  auto copy = *OpenRocksDbStore(folder / "copy");
+  EXPECT_EQ(ManifestStore(copy.get()).Latest("job")->manifest.step(), 10);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/cluster/checkpoint_testing.h"
 #include "tests/cluster/temporary_folder.h"
@@ -244,6 +245,23 @@ TEST_F(ShardStoreTest, KeepsTheNewestCommittedManifest) {
   after_falling_back.set_epoch(2);
   ASSERT_TRUE(shards_.NoteCommitted(after_falling_back).ok());
   EXPECT_EQ((*shards_.NewestCommitted("job"))->step(), 15);
+}
+
+TEST_F(ShardStoreTest, ManyThreadsMayWriteReadAndSweep) {
+  std::vector<std::thread> threads;
+  for (uint32_t unit = 0; unit < 4; ++unit) {
+    threads.emplace_back([this, unit] {
+      for (int64_t step = 1; step <= 10; ++step) {
+        EXPECT_TRUE(WriteShard(shards_, SmallDraft("job", step, unit)).ok());
+        EXPECT_TRUE((*shards_.OpenShard({"job", step, unit}))->Verify().ok());
+      }
+    });
+  }
+  threads.emplace_back([this] {
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(shards_.Sweep("other", {}).ok());
+  });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(shards_.List()->size(), 40);
 }
 
 // The same story on disk: the damage is below everything, in the file.
