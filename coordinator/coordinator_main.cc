@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <string>
 
@@ -51,6 +52,7 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "Takes jobs and looks after the workers that train them.\n\n"
       "  coordinator --listen 127.0.0.1:7070 --state /var/lib/carousel/coordinator");
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // we say it ourselves, and better
   const auto rest = absl::ParseCommandLine(argc, argv);
   if (rest.size() > 1) {
     std::fprintf(stderr, "coordinator: '%s' is no flag; --help lists them\n", rest[1]);

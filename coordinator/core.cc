@@ -6,14 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "cluster/check.h"
 #include "cluster/log.h"
-#include "cluster/shard_record.h"
 #include "cluster/state_digest.h"
 #include "cluster/status_macros.h"
 #include "coordinator/decide.h"
+#include "coordinator/facts.h"
 #include "coordinator/job_view.h"
-#include "coordinator/planner.h"
 
 namespace carousel {
 namespace {
@@ -24,17 +22,6 @@ constexpr std::string_view kComponent = "coordinator";
 std::string NewJobId(const JobSpec& spec, int64_t number) {
   const std::string suffix = "-" + std::to_string(number);
   return spec.name().substr(0, 63 - suffix.size()) + suffix;
-}
-
-ShardRef RefTo(const ShardRecord& record, const Hello& holder) {
-  ShardRef ref;
-  ref.set_unit(record.unit());
-  ref.set_unit_name(record.unit_name());
-  ref.set_digest(record.digest());
-  ref.set_bytes(record.bytes());
-  ref.set_holder(holder.worker());
-  ref.set_holder_address(holder.address());
-  return ref;
 }
 
 }  // namespace
@@ -327,25 +314,21 @@ void CoordinatorCore::Lose(uint64_t session, const std::string& reason) {
   Handle(std::move(event)).IgnoreError();  // broken_
 }
 
-// An event that `worker` reports of a job: applied if it is of the present; answered with Drop if
-// its epoch is over; the job's failure if it is wrong.
-void CoordinatorCore::HandleFact(const std::string& worker, const std::string& job, uint64_t epoch,
-                                 Event event) {
-  const JobRecord* record = FindJob(state_, job);
-  const bool present = record != nullptr && record->epoch() == epoch && Uses(*record, worker);
-  if (!present) {
+// A fact of the present is applied, one of an epoch that is over is answered with Drop, a wrong one
+// is the job's failure.
+void CoordinatorCore::Receive(const std::string& worker, const Fact& fact) {
+  const JobRecord* job = FindJob(state_, fact.job);
+  if (job == nullptr || job->epoch() != fact.epoch || !Uses(*job, worker)) {
     CoordinatorMessage drop;
-    drop.mutable_drop()->set_job(job);
-    drop.mutable_drop()->set_epoch(epoch);
-    options_.outbox->Send(workers_[worker].session, std::move(drop));
-    return;
+    drop.mutable_drop()->set_job(fact.job);
+    drop.mutable_drop()->set_epoch(fact.epoch);
+    return options_.outbox->Send(workers_[worker].session, std::move(drop));
   }
-  if (event.kind_case() == Event::KIND_NOT_SET) return;
-  const absl::Status status = Handle(std::move(event));
-  if (absl::IsInvalidArgument(status)) {
-    FailStage(job, epoch, std::string(status.message()));
-    DecideAll();
-  }
+  if (fact.event.kind_case() == Event::KIND_NOT_SET) return;  // a sign of life
+  const absl::Status status = Handle(fact.event);
+  if (!absl::IsInvalidArgument(status)) return;
+  FailStage(fact.job, fact.epoch, std::string(status.message()));
+  DecideAll();
 }
 
 void CoordinatorCore::ReceiveReport(const std::string& worker, const StepReport& report) {
@@ -369,82 +352,22 @@ void CoordinatorCore::Receive(uint64_t session, const WorkerMessage& message) {
   attached.heard_at = options_.clock->Now();
   leases_.Renew(worker, attached.heard_at);
   ++version_;
-  Event event;
-  const auto stage_in = [&](const std::string& job) {
-    const JobRecord* record = FindJob(state_, job);
-    return record == nullptr ? -1 : StageOf(*record, worker);
-  };
-  switch (message.message_case()) {
-    case WorkerMessage::kHeartbeat: {
-      const Heartbeat& beat = message.heartbeat();
-      if (!beat.job().empty()) HandleFact(worker, beat.job(), beat.epoch(), Event());
-      return;
-    }
-    case WorkerMessage::kMeasured: {
-      const Measured& measured = message.measured();
-      event.mutable_costs_measured()->set_job(measured.job());
-      event.mutable_costs_measured()->set_epoch(measured.epoch());
-      *event.mutable_costs_measured()->mutable_units() = measured.units();
-      return HandleFact(worker, measured.job(), measured.epoch(), std::move(event));
-    }
-    case WorkerMessage::kInstalled: {
-      const Installed& installed = message.installed();
-      event.mutable_stage_installed()->set_job(installed.job());
-      event.mutable_stage_installed()->set_epoch(installed.epoch());
-      event.mutable_stage_installed()->set_stage(stage_in(installed.job()));
-      return HandleFact(worker, installed.job(), installed.epoch(), std::move(event));
-    }
-    case WorkerMessage::kStep:
-      return ReceiveReport(worker, message.step());
-    case WorkerMessage::kPrepared: {
-      const Prepared& prepared = message.prepared();
-      StagePrepared* out = event.mutable_stage_prepared();
-      out->set_job(prepared.job());
-      out->set_epoch(prepared.epoch());
-      out->set_stage(stage_in(prepared.job()));
-      out->set_step(prepared.step());
-      for (const ShardRecord& shard : prepared.shards()) {
-        *out->add_shards() = RefTo(shard, attached.hello);
-      }
-      if (prepared.has_cursor()) *out->mutable_cursor() = prepared.cursor();
-      return HandleFact(worker, prepared.job(), prepared.epoch(), std::move(event));
-    }
-    case WorkerMessage::kStopped: {
-      const Stopped& stopped = message.stopped();
-      event.mutable_stage_stopped()->set_job(stopped.job());
-      event.mutable_stage_stopped()->set_epoch(stopped.epoch());
-      event.mutable_stage_stopped()->set_stage(stage_in(stopped.job()));
-      event.mutable_stage_stopped()->set_step(stopped.step());
-      return HandleFact(worker, stopped.job(), stopped.epoch(), std::move(event));
-    }
-    case WorkerMessage::kFailure: {
-      const StageFailure& failure = message.failure();
-      StageFailed* out = event.mutable_stage_failed();
-      out->set_job(failure.job());
-      out->set_epoch(failure.epoch());
-      const JobRecord* job = FindJob(state_, failure.job());
-      const bool measuring = job != nullptr && !job->measuring_worker().empty();
-      out->set_stage(measuring ? -1 : stage_in(failure.job()));
-      out->set_step(failure.step());
-      out->set_reason(failure.reason());
-      out->set_non_finite(failure.non_finite());
-      out->set_lost_worker(failure.lost_worker());
-      LogWarning(kComponent,
-                 absl::StrCat("job ", failure.job(), ": worker ", worker, ": ", failure.reason()));
-      const bool cause_will_come = state_.workers().contains(failure.lost_worker());
-      if (cause_will_come && Check(state_, event).ok()) return Suspect(failure.job(), event);
-      return HandleFact(worker, failure.job(), failure.epoch(), std::move(event));
-    }
-    case WorkerMessage::kLog:
-      LogInfo("worker " + worker,
-              message.log().job().empty()
-                  ? message.log().line()
-                  : absl::StrCat("job ", message.log().job(), ": ", message.log().line()));
-      return;
-    case WorkerMessage::kHello:  // once, through Join
-    case WorkerMessage::MESSAGE_NOT_SET:
-      return;
+  if (message.has_step()) return ReceiveReport(worker, message.step());
+  if (message.has_log()) {
+    const std::string job = message.log().job();
+    LogInfo("worker " + worker, (job.empty() ? "" : "job " + job + ": ") + message.log().line());
+    return;
   }
+  const std::optional<Fact> fact = FactOf(state_, attached.hello, message);
+  if (!fact.has_value()) return;
+  if (message.has_failure()) {
+    const StageFailure& failure = message.failure();
+    LogWarning(kComponent,
+               absl::StrCat("job ", fact->job, ": worker ", worker, ": ", failure.reason()));
+    const bool cause_will_come = state_.workers().contains(failure.lost_worker());
+    if (cause_will_come && Check(state_, fact->event).ok()) return Suspect(fact->job, fact->event);
+  }
+  Receive(worker, *fact);
 }
 
 void CoordinatorCore::Suspect(const std::string& job, const Event& event) {

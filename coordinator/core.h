@@ -28,6 +28,7 @@
 #include "cluster/lease.h"
 #include "cluster/manifest_store.h"
 #include "cluster/store.h"
+#include "coordinator/facts.h"
 #include "coordinator/journal.h"
 #include "coordinator/progress.h"
 #include "coordinator/state.h"
@@ -114,7 +115,7 @@ class CoordinatorCore {
                         CheckpointRecord* record) const;
 
   void ReceiveReport(const std::string& worker, const StepReport& report);
-  void HandleFact(const std::string& worker, const std::string& job, uint64_t epoch, Event event);
+  void Receive(const std::string& worker, const Fact& fact);
   void Suspect(const std::string& job, const Event& event);
   void FailStage(const std::string& job, uint64_t epoch, const std::string& reason);
   const std::string* WorkerOf(uint64_t session) const;

@@ -163,7 +163,8 @@ absl::Status CheckResume(const CoordinatorState& state, const JobRecord& job,
   return CheckWishes(spec);
 }
 
-absl::Status CheckWorkerJoined(const CoordinatorState& state, const Hello& hello) {
+absl::Status CheckOne(const CoordinatorState& state, const WorkerJoined& event) {
+  const Hello& hello = event.hello();
   if (hello.worker().empty()) return absl::InvalidArgumentError("hello.worker: is empty");
   if (hello.address().empty()) {
     return absl::InvalidArgumentError(
@@ -174,7 +175,7 @@ absl::Status CheckWorkerJoined(const CoordinatorState& state, const Hello& hello
       absl::StrCat("worker ", hello.worker(), " is attached already"));
 }
 
-absl::Status CheckWorkerLost(const CoordinatorState& state, const WorkerLost& lost) {
+absl::Status CheckOne(const CoordinatorState& state, const WorkerLost& lost) {
   const auto worker = state.workers().find(lost.worker());
   if (worker == state.workers().end() || worker->second.session() != lost.session()) {
     return Over(absl::StrCat("session ", lost.session(), " of worker ", lost.worker()));
@@ -202,7 +203,7 @@ absl::StatusOr<const JobRecord*> CurrentStage(const CoordinatorState& state, con
   return job;
 }
 
-absl::Status CheckMeasured(const CoordinatorState& state, const CostsMeasured& measured) {
+absl::Status CheckOne(const CoordinatorState& state, const CostsMeasured& measured) {
   CAROUSEL_ASSIGN_OR_RETURN(const JobRecord* job, Current(state, measured.job(), measured.epoch()));
   if (job->measuring_worker().empty()) return Over("the measurement");
   const int units = static_cast<int>(UnitCount(job->spec().model()));
@@ -221,7 +222,7 @@ absl::Status CheckMeasured(const CoordinatorState& state, const CostsMeasured& m
   return absl::OkStatus();
 }
 
-absl::Status CheckPrepared(const CoordinatorState& state, const StagePrepared& event) {
+absl::Status CheckOne(const CoordinatorState& state, const StagePrepared& event) {
   CAROUSEL_ASSIGN_OR_RETURN(const JobRecord* job,
                             CurrentStage(state, event.job(), event.epoch(), event.stage()));
   if (job->state() == STARTING || event.step() <= CommittedStep(*job)) {
@@ -254,7 +255,7 @@ absl::Status CheckPrepared(const CoordinatorState& state, const StagePrepared& e
   return absl::OkStatus();
 }
 
-absl::Status CheckStopped(const CoordinatorState& state, const StageStopped& event) {
+absl::Status CheckOne(const CoordinatorState& state, const StageStopped& event) {
   CAROUSEL_ASSIGN_OR_RETURN(const JobRecord* job,
                             CurrentStage(state, event.job(), event.epoch(), event.stage()));
   for (const StoppedStage& stopped : job->stopped()) {
@@ -263,7 +264,7 @@ absl::Status CheckStopped(const CoordinatorState& state, const StageStopped& eve
   return job->state() == STARTING ? Over("a run before it started") : absl::OkStatus();
 }
 
-absl::Status CheckInstalled(const CoordinatorState& state, const StageInstalled& event) {
+absl::Status CheckOne(const CoordinatorState& state, const StageInstalled& event) {
   CAROUSEL_ASSIGN_OR_RETURN(const JobRecord* job,
                             CurrentStage(state, event.job(), event.epoch(), event.stage()));
   const auto& installed = job->installed();
@@ -274,75 +275,88 @@ absl::Status CheckInstalled(const CoordinatorState& state, const StageInstalled&
   return absl::OkStatus();
 }
 
-absl::Status CheckDamaged(const CoordinatorState& state, const CheckpointDamaged& event) {
+absl::Status CheckOne(const CoordinatorState& state, const CheckpointDamaged& event) {
   CAROUSEL_ASSIGN_OR_RETURN(const JobRecord* job, GetJob(state, event.job()));
   if (CommittedStep(*job) == event.step()) return absl::OkStatus();
   return Over(absl::StrCat("the checkpoint of step ", event.step()));
 }
 
-absl::Status CheckAsked(const CoordinatorState& state, const std::string& request_id,
-                        const std::string& id, Event::KindCase kind) {
-  CAROUSEL_RETURN_IF_ERROR(CheckRequest(state, request_id, id, kind));
-  return GetJob(state, id).status();
+// The request and its job.
+template <typename Asked>
+absl::Status CheckAsked(const CoordinatorState& state, const Asked& asked, Event::KindCase kind) {
+  CAROUSEL_RETURN_IF_ERROR(CheckRequest(state, asked.request_id(), asked.job(), kind));
+  return GetJob(state, asked.job()).status();
+}
+
+absl::Status CheckOne(const CoordinatorState& state, const JobSubmitted& event) {
+  CAROUSEL_RETURN_IF_ERROR(
+      CheckRequest(state, event.request_id(), event.job(), Event::kJobSubmitted));
+  return CheckWishes(event.spec());
+}
+
+absl::Status CheckOne(const CoordinatorState& state, const PauseAsked& event) {
+  CAROUSEL_RETURN_IF_ERROR(CheckAsked(state, event, Event::kPauseAsked));
+  return CheckPause(*FindJob(state, event.job()));
+}
+
+absl::Status CheckOne(const CoordinatorState& state, const CancelAsked& event) {
+  CAROUSEL_RETURN_IF_ERROR(CheckAsked(state, event, Event::kCancelAsked));
+  const JobRecord& job = *FindJob(state, event.job());
+  if (job.state() == DONE) return Forbidden(job, "there is nothing left to cancel");
+  return absl::OkStatus();
+}
+
+absl::Status CheckOne(const CoordinatorState& state, const ResumeAsked& event) {
+  CAROUSEL_RETURN_IF_ERROR(CheckAsked(state, event, Event::kResumeAsked));
+  return CheckResume(state, *FindJob(state, event.job()), event.pipeline());
+}
+
+absl::Status CheckOne(const CoordinatorState& state, const CheckpointCommitted& event) {
+  return Current(state, event.job(), event.epoch()).status();
+}
+
+absl::Status CheckOne(const CoordinatorState& state, const StageFailed& event) {
+  return Current(state, event.job(), event.epoch()).status();
+}
+
+absl::Status CheckOne(const CoordinatorState& state, const CheckpointAsked& event) {
+  CAROUSEL_ASSIGN_OR_RETURN(const JobRecord* job, Current(state, event.job(), event.epoch()));
+  if (job->state() == RUNNING && !job->checkpoint_asked()) return absl::OkStatus();
+  return absl::AbortedError("a checkpoint is under way");
 }
 
 }  // namespace
 
 absl::Status Check(const CoordinatorState& state, const Event& event) {
   switch (event.kind_case()) {
-    case Event::kJobSubmitted: {
-      const JobSubmitted& submitted = event.job_submitted();
-      CAROUSEL_RETURN_IF_ERROR(
-          CheckRequest(state, submitted.request_id(), submitted.job(), event.kind_case()));
-      return CheckWishes(submitted.spec());
-    }
-    case Event::kPauseAsked: {
-      const PauseAsked& asked = event.pause_asked();
-      CAROUSEL_RETURN_IF_ERROR(
-          CheckAsked(state, asked.request_id(), asked.job(), event.kind_case()));
-      return CheckPause(*FindJob(state, asked.job()));
-    }
-    case Event::kCancelAsked: {
-      const CancelAsked& asked = event.cancel_asked();
-      CAROUSEL_RETURN_IF_ERROR(
-          CheckAsked(state, asked.request_id(), asked.job(), event.kind_case()));
-      const JobRecord& job = *FindJob(state, asked.job());
-      return job.state() == DONE ? Forbidden(job, "there is nothing left to cancel")
-                                 : absl::OkStatus();
-    }
-    case Event::kResumeAsked: {
-      const ResumeAsked& asked = event.resume_asked();
-      CAROUSEL_RETURN_IF_ERROR(
-          CheckAsked(state, asked.request_id(), asked.job(), event.kind_case()));
-      return CheckResume(state, *FindJob(state, asked.job()), asked.pipeline());
-    }
+    case Event::kJobSubmitted:
+      return CheckOne(state, event.job_submitted());
+    case Event::kPauseAsked:
+      return CheckOne(state, event.pause_asked());
+    case Event::kCancelAsked:
+      return CheckOne(state, event.cancel_asked());
+    case Event::kResumeAsked:
+      return CheckOne(state, event.resume_asked());
     case Event::kWorkerJoined:
-      return CheckWorkerJoined(state, event.worker_joined().hello());
+      return CheckOne(state, event.worker_joined());
     case Event::kWorkerLost:
-      return CheckWorkerLost(state, event.worker_lost());
+      return CheckOne(state, event.worker_lost());
     case Event::kCostsMeasured:
-      return CheckMeasured(state, event.costs_measured());
+      return CheckOne(state, event.costs_measured());
     case Event::kStageInstalled:
-      return CheckInstalled(state, event.stage_installed());
-    case Event::kCheckpointAsked: {
-      const CheckpointAsked& asked = event.checkpoint_asked();
-      CAROUSEL_ASSIGN_OR_RETURN(const JobRecord* job, Current(state, asked.job(), asked.epoch()));
-      return job->state() == RUNNING && !job->checkpoint_asked()
-                 ? absl::OkStatus()
-                 : absl::AbortedError("a checkpoint is under way");
-    }
+      return CheckOne(state, event.stage_installed());
+    case Event::kCheckpointAsked:
+      return CheckOne(state, event.checkpoint_asked());
     case Event::kStagePrepared:
-      return CheckPrepared(state, event.stage_prepared());
+      return CheckOne(state, event.stage_prepared());
     case Event::kCheckpointCommitted:
-      return Current(state, event.checkpoint_committed().job(),
-                     event.checkpoint_committed().epoch())
-          .status();
+      return CheckOne(state, event.checkpoint_committed());
     case Event::kCheckpointDamaged:
-      return CheckDamaged(state, event.checkpoint_damaged());
+      return CheckOne(state, event.checkpoint_damaged());
     case Event::kStageStopped:
-      return CheckStopped(state, event.stage_stopped());
+      return CheckOne(state, event.stage_stopped());
     case Event::kStageFailed:
-      return Current(state, event.stage_failed().job(), event.stage_failed().epoch()).status();
+      return CheckOne(state, event.stage_failed());
     case Event::kCoordinatorStarted:
     case Event::kMeasureDecided:  // decisions are right by construction
     case Event::kPlanDecided:

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <memory>
 #include <string>
 
+#include "cluster/keys.h"
 #include "tests/coordinator/fake_cluster.h"
 
 namespace carousel {
@@ -282,6 +285,79 @@ TEST_F(CoreTest, RefusesACheckpointThatIsNotWhatRan) {
   EXPECT_EQ(cluster_.StateOf(job), FAILED);
   EXPECT_NE(cluster_.View(job).reason().find("is not what ran"), std::string::npos);
   EXPECT_EQ(cluster_.View(job).committed_step(), -1);
+}
+
+TEST_F(CoreTest, GoesBackOneCheckpointIfTheNewestIsDamaged) {
+  JobSpec spec = TinyJob("lm", 100);
+  spec.mutable_checkpoint()->set_every_steps(4);
+  cluster_.AttachAll(2);
+  const std::string job = cluster_.Submit(spec);
+  cluster_.RunToStep(job, 14);
+  ASSERT_TRUE(Cancel(job).ok());
+  cluster_.Settle();
+  const int64_t newest = cluster_.View(job).committed_step();
+  StoreBatch damage;
+  damage.Put(ManifestKey(job, newest), "not a manifest");
+  ASSERT_TRUE(cluster_.store().Commit(damage).ok());
+
+  const absl::Status resumed = Resume(job);
+  ASSERT_TRUE(resumed.ok()) << resumed;
+
+  EXPECT_LT(cluster_.View(job).committed_step(), newest);
+  EXPECT_EQ(cluster_.StateOf(job), STARTING);
+  cluster_.Settle();
+  ExpectDone(job, spec);
+}
+
+// A disk that is full from some moment on.
+class FullStore : public Store {
+ public:
+  explicit FullStore(Store* store) : store_(store) {}
+  void Fill() { full_ = true; }
+
+  std::string Name() const override { return "full"; }
+  absl::StatusOr<std::string> Get(std::string_view key) const override { return store_->Get(key); }
+  absl::Status Commit(const StoreBatch& batch) override {
+    return full_ ? absl::ResourceExhaustedError("no space left on device") : store_->Commit(batch);
+  }
+  absl::Status Scan(
+      std::string_view prefix,
+      const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    return store_->Scan(prefix, visit);
+  }
+  absl::StatusOr<std::unique_ptr<Ingest>> NewIngest(uint64_t bytes) override {
+    return store_->NewIngest(bytes);
+  }
+  absl::Status RemovePrefix(std::string_view prefix) override {
+    return store_->RemovePrefix(prefix);
+  }
+
+ private:
+  Store* const store_;
+  bool full_ = false;
+};
+
+TEST(CoreWithoutDisk, StopsRatherThanForget) {
+  struct Nobody : Outbox {
+    void Send(uint64_t, CoordinatorMessage) override {}
+    void Close(uint64_t, std::string_view) override {}
+  } nobody;
+  const std::unique_ptr<Store> memory = NewMemoryStore();
+  FullStore store(memory.get());
+  CoreOptions options;
+  options.store = &store;
+  options.outbox = &nobody;
+  auto core = CoordinatorCore::Open(options);
+  ASSERT_TRUE(core.ok());
+
+  store.Fill();
+  const auto refused = (*core)->Submit("request", TinyJob("lm", 5), "contract");
+
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ((*core)->state().jobs_size(), 0) << "nothing half-done";
+  EXPECT_EQ((*core)->broken().message(),
+            "the journal cannot be written: no space left on device; nothing is lost: repair the "
+            "store, start again");
 }
 
 TEST_F(CoreTest, AnswersARepeatedRequestWithoutRepeatingIt) {

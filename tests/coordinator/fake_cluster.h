@@ -74,6 +74,7 @@ class FakeCluster : public Outbox {
   CoordinatorCore& operator*() { return *coordinator_; }
   CoordinatorCore* operator->() { return coordinator_.get(); }
   SimulatedClock& clock() { return clock_; }
+  Store& store() { return *store_; }
 
   std::string Submit(const JobSpec& spec) {
     auto id = coordinator_->Submit(NewRequest(), spec, "contract");
