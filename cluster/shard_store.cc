@@ -235,7 +235,7 @@ absl::StatusOr<int> ShardStore::Sweep(std::string_view job, const std::set<int64
   CAROUSEL_ASSIGN_OR_RETURN(std::vector<ShardRecord> records, List());
   int removed = 0;
   for (const ShardRecord& record : records) {
-    if (record.job() != job || record.step() == in_flight) continue;
+    if (record.job() != job || (in_flight.has_value() && record.step() >= *in_flight)) continue;
     if (record.prepared() && committed.contains(record.step())) continue;
     CAROUSEL_RETURN_IF_ERROR(Remove(record));
     ++removed;

@@ -103,8 +103,9 @@ class ShardStore {
   // The records of all jobs in key order, also of shards that are not prepared.
   absl::StatusOr<std::vector<ShardRecord>> List() const;
 
-  // Removes the job's shards of all steps but `committed` and `in_flight`, and what a crash left
-  // half done in any step but `in_flight`. Returns how many shards went.
+  // Removes the job's shards of all steps but `committed`, and what a crash left half done, but
+  // touches no step from `in_flight` on: a checkpoint may be under way there. Returns how many
+  // shards went.
   absl::StatusOr<int> Sweep(std::string_view job, const std::set<int64_t>& committed,
                             std::optional<int64_t> in_flight = std::nullopt);
 

@@ -110,7 +110,7 @@ void WorkerHost::Perform(const LetGo& effect) {
 
 void WorkerHost::Perform(const SweepShards& effect) {
   const std::set<int64_t> kept(effect.committed.kept().begin(), effect.committed.kept().end());
-  absl::StatusOr<int> swept = p_.shards->SweepBefore(effect.committed.job(), kept, effect.committed.step());
+  absl::StatusOr<int> swept = p_.shards->Sweep(effect.committed.job(), kept, effect.committed.step() + 1);
   if (!swept.ok()) p_.log->Write(LogLevel::kWarning, "worker", absl::StrCat("cannot sweep old shards: ", swept.status().message()));
 }
 
