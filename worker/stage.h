@@ -46,6 +46,9 @@ class Stage {
   kernels::Span UnitInput(int unit, const Segment& segment) const { return border_[unit - first_unit()].Rows(segment); }
   kernels::Span UnitInputGradient(int unit, const Segment& segment) const { return gradient_[unit - first_unit()].Rows(InSlot(segment)); }
 
+  // What unit `unit` carries into segment `index` (> 0).
+  std::vector<CarriedState> Carried(int unit, int slot, int index) const { return units_[unit - first_unit()]->Carried(slot, index); }
+
   void Forward(const Segment& segment);
   void BackwardInput(const Segment& segment);
   void BackwardWeight(const Segment& run);

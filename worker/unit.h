@@ -11,6 +11,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "kernels/backend.h"
@@ -19,6 +20,13 @@
 #include "worker/parameters.h"
 
 namespace carousel {
+
+// A state that a unit carries from segment to segment, and what comes back for it.
+struct CarriedState {
+  const char* name;        // as in the cell's equations: "C", "n", "m", "h", "c"; "conv" for the convolution's rows
+  kernels::Span value;     // layout as in kernels/mlstm.h, slstm.h, causal_conv.h
+  kernels::Span gradient;  // empty for the stabiliser m
+};
 
 class Unit {
  public:
@@ -31,6 +39,10 @@ class Unit {
   virtual void BackwardInput(const Segment& segment, kernels::Span x, kernels::Span dy, kernels::Span dx) = 0;
 
   virtual void BackwardWeight(const Segment& run, kernels::Span x, kernels::Span dy) = 0;
+
+  // What enters segment `index` (> 0) of `slot` from the one before it: for whoever starts from a state that is not the unit's own, or
+  // looks at one.
+  virtual std::vector<CarriedState> Carried(int slot, int index) const { return {}; }
 };
 
 // What every unit is built with.

@@ -141,6 +141,8 @@ class LargeBlock : public Unit {
     norm_.BackwardWeight(s, x, dxn_.Rows(g));
   }
 
+  std::vector<CarriedState> Carried(int slot, int index) const override { return carry_.Carried(slot, index); }
+
  private:
   LinearPiece Linear(const std::string& name) const { return LinearPiece(context_, context_.parameters->Find(name + ".weight")); }
   LinearPiece GateLinear(const std::string& name) const {

@@ -118,6 +118,12 @@ class MlstmBlock : public Unit {
     norm_.BackwardWeight(s, x, dxn_.Rows(g));
   }
 
+  std::vector<CarriedState> Carried(int slot, int index) const override {
+    std::vector<CarriedState> states = carry_.Carried(slot, index);
+    states.push_back(conv_.Carried(slot, index));
+    return states;
+  }
+
  private:
   const Parameter& Find(const std::string& name) const { return context_.parameters->Find("xlstm." + name); }
 

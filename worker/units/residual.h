@@ -86,6 +86,8 @@ class ConvPiece {
   void BackwardInput(const Segment& segment, kernels::Matrix x, kernels::Span dy, kernels::Matrix dx, bool accumulate) const;
   void BackwardWeight(const Segment& run, kernels::Matrix x, kernels::Span dz) const;
 
+  CarriedState Carried(int slot, int index) const { return {"conv", carry_.Border(slot, index), dcarry_.Border(0, index)}; }
+
  private:
   kernels::ConvShape Shape(const Segment& segment) const;
 
@@ -107,6 +109,10 @@ class MlstmCarry {
   // Backward goes through one micro-batch at a time: its gradients need one slot.
   kernels::MlstmState GradientInto(const Segment& segment) const { return {dc_.Into(InSlot0(segment)), dn_.Into(InSlot0(segment)), {}}; }
   kernels::MlstmState GradientOutOf(const Segment& segment) const { return {dc_.OutOf(InSlot0(segment)), dn_.OutOf(InSlot0(segment)), {}}; }
+
+  std::vector<CarriedState> Carried(int slot, int index) const {
+    return {{"C", c_.Border(slot, index), dc_.Border(0, index)}, {"n", n_.Border(slot, index), dn_.Border(0, index)}, {"m", m_.Border(slot, index), {}}};
+  }
 
  private:
   CarryBuffer c_, n_, m_, dc_, dn_;

@@ -43,6 +43,15 @@ class SlstmCarry {
     return {gradient_[0].OutOf(g), gradient_[1].OutOf(g), gradient_[2].OutOf(g), {}};
   }
 
+  std::vector<CarriedState> Carried(int slot, int index) const {
+    static constexpr const char* kNames[] = {"h", "c", "n", "m"};
+    std::vector<CarriedState> states;
+    for (int part = 0; part < 4; ++part) {
+      states.push_back({kNames[part], state_[part].Border(slot, index), part < 3 ? gradient_[part].Border(0, index) : kernels::Span()});
+    }
+    return states;
+  }
+
  private:
   CarryBuffer state_[4], gradient_[3];
 };
@@ -136,6 +145,12 @@ class SlstmBlock : public Unit {
     for (int gate = 0; gate < 4; ++gate) gate_[gate].BackwardWeight(s, GateInput(gate, s), gates_.Columns(s, gate * dim_));
     conv_.BackwardWeight(s, xn_.Columns(s), dxc_.Rows(g));
     norm_.BackwardWeight(s, x, dxn_.Rows(g));
+  }
+
+  std::vector<CarriedState> Carried(int slot, int index) const override {
+    std::vector<CarriedState> states = carry_.Carried(slot, index);
+    states.push_back(conv_.Carried(slot, index));
+    return states;
   }
 
  private:

@@ -1,0 +1,264 @@
+// Block-diagonal linear maps. Blocks of four, the q, k, v of the 2024 family, fill vectors that
+// hold several blocks; others are products, one a block.
+
+#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/run.h"
+#include "kernels/cpu/simd.h"
+#include "kernels/cpu/typed.h"
+
+namespace carousel::kernels::CAROUSEL_ISA {
+namespace {
+
+constexpr int64_t kFour = 4;
+constexpr int64_t kTaskRows = 32;
+
+int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+#if defined(CAROUSEL_ISA_SCALAR)
+
+// to[n * 4 + i] = start + sum_j from[n * 4 + j] w[j][n * 4 + i], j ascending.
+template <class T>
+void MapFours(const T* from, const T* w, int64_t width, bool accumulate, T* to) {
+  for (int64_t c = 0; c < width; ++c) {
+    T chain = accumulate ? to[c] : T(0);
+    for (int64_t j = 0; j < kFour; ++j) {
+      chain = Fma(from[c / kFour * kFour + j], w[j * width + c], chain);
+    }
+    to[c] = chain;
+  }
+}
+
+template <class T>
+void MapRowsOfFours(const T* from, int64_t from_row, const T* w, int64_t rows, int64_t width,
+                    bool accumulate, T* to, int64_t to_row) {
+  for (int64_t r = 0; r < rows; ++r) {
+    MapFours(from + r * from_row, w, width, accumulate, to + r * to_row);
+  }
+}
+
+// dweight[n, o, k] += sum_r dy[r, n * 4 + o] x[r, n * 4 + k] for columns [0, width), from the last
+// row.
+template <class T>
+void WeightOfFours(const T* x, int64_t x_row, const T* dy, int64_t dy_row, int64_t rows,
+                   int64_t width, T* dweight) {
+  for (int64_t i = 0; i < width * kFour; ++i) {
+    const int64_t n = i / (kFour * kFour), o = i / kFour % kFour, k = i % kFour;
+    T chain = dweight[i];
+    for (int64_t r = rows - 1; r >= 0; --r) {
+      chain = Fma(dy[r * dy_row + n * kFour + o], x[r * x_row + n * kFour + k], chain);
+    }
+    dweight[i] = chain;
+  }
+}
+
+#else
+
+template <class T>
+[[gnu::always_inline]] inline Vec<T> MapFours(Vec<T> from, const Vec<T> (&w)[kFour], Vec<T> chain) {
+  chain = Fma(SplatInFours<0>(from), w[0], chain);
+  chain = Fma(SplatInFours<1>(from), w[1], chain);
+  chain = Fma(SplatInFours<2>(from), w[2], chain);
+  return Fma(SplatInFours<3>(from), w[3], chain);
+}
+
+// to[n * 4 + i] = start + sum_j from[n * 4 + j] w[j][n * 4 + i], j ascending.
+template <class T>
+void MapRowsOfFours(const T* from, int64_t from_row, const T* w, int64_t rows, int64_t width,
+                    bool accumulate, T* to, int64_t to_row) {
+  ForEachVector<T>(width, [&](int64_t column, int64_t count) {
+    Vec<T> w_vector[kFour];
+    for (int64_t j = 0; j < kFour; ++j) {
+      w_vector[j] = LoadUpTo<T>(w + j * width + column, count);
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      T* y = to + r * to_row + column;
+      const Vec<T> start = accumulate ? LoadUpTo<T>(y, count) : Splat<T>(0);
+      const Vec<T> x = LoadUpTo<T>(from + r * from_row + column, count);
+      StoreUpTo<T>(y, MapFours<T>(x, w_vector, start), count);
+    }
+  });
+}
+
+// dweight[n, o, k] += sum_r dy[r, n * 4 + o] x[r, n * 4 + k] from the last row, for kVectors
+// vectors of columns, the last of which may hold only `count`.
+template <class T, int kVectors>
+void WeightOfSomeFours(const T* x, int64_t x_row, const T* dy, int64_t dy_row, int64_t rows,
+                       int64_t count, T* dweight) {
+  constexpr int64_t kAhead = 8;  // rows
+  // chain[v][o] holds (n, k) as x does.
+  Vec<T> chain[kVectors][kFour];
+  const auto for_each_four = [&](const auto& body) {
+    for (int64_t v = 0; v < kVectors; ++v) {
+      const int64_t lanes = v + 1 < kVectors ? kLanes<T> : count;
+      for (int64_t n = 0; n < lanes / kFour; ++n) {
+        for (int64_t o = 0; o < kFour; ++o) {
+          body(v, n * kFour, o, dweight + ((v * kLanes<T> / kFour + n) * kFour + o) * kFour);
+        }
+      }
+    }
+  };
+  T lanes[kVectors][kFour][kLanes<T>] = {};
+  for_each_four([&](int64_t v, int64_t lane, int64_t o, T* four) {
+    std::memcpy(&lanes[v][o][lane], four, kFour * sizeof(T));
+  });
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+#pragma GCC unroll 4
+    for (int o = 0; o < kFour; ++o) chain[v][o] = Load<T>(lanes[v][o]);
+  }
+  for (int64_t r = rows - 1; r >= 0; --r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      const int64_t valid = v + 1 < kVectors ? kLanes<T> : count;
+      const T* x_at = x + r * x_row + v * kLanes<T>;
+      const T* dy_at = dy + r * dy_row + v * kLanes<T>;
+      __builtin_prefetch(x_at - kAhead * x_row);
+      __builtin_prefetch(dy_at - kAhead * dy_row);
+      const Vec<T> x_vector = LoadUpTo<T>(x_at, valid);
+      const Vec<T> dy_vector = LoadUpTo<T>(dy_at, valid);
+      chain[v][0] = Fma(SplatInFours<0>(dy_vector), x_vector, chain[v][0]);
+      chain[v][1] = Fma(SplatInFours<1>(dy_vector), x_vector, chain[v][1]);
+      chain[v][2] = Fma(SplatInFours<2>(dy_vector), x_vector, chain[v][2]);
+      chain[v][3] = Fma(SplatInFours<3>(dy_vector), x_vector, chain[v][3]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+#pragma GCC unroll 4
+    for (int o = 0; o < kFour; ++o) Store<T>(lanes[v][o], chain[v][o]);
+  }
+  for_each_four([&](int64_t v, int64_t lane, int64_t o, T* four) {
+    std::memcpy(four, &lanes[v][o][lane], kFour * sizeof(T));
+  });
+}
+
+// The same for columns [0, width).
+template <class T>
+void WeightOfFours(const T* x, int64_t x_row, const T* dy, int64_t dy_row, int64_t rows,
+                   int64_t width, T* dweight) {
+  constexpr int kVectors = 2;
+  int64_t column = 0;
+  for (; column + kVectors * kLanes<T> <= width; column += kVectors * kLanes<T>) {
+    WeightOfSomeFours<T, kVectors>(x + column, x_row, dy + column, dy_row, rows, kLanes<T>,
+                                   dweight + column * kFour);
+  }
+  for (; column < width; column += kLanes<T>) {
+    WeightOfSomeFours<T, 1>(x + column, x_row, dy + column, dy_row, rows,
+                            Min(width - column, kLanes<T>), dweight + column * kFour);
+  }
+}
+
+#endif
+
+template <class Op>
+bool IsFours(const Op& op) {
+  return op.in == kFour && op.out == kFour;
+}
+
+// Forward sums over k (`transpose`: element j of the sum is w[n, i, j]), backward over o.
+template <class T>
+void MapAllFours(Context& context, const Matrix& from, const T* weight, bool transpose,
+                 int64_t rows, int64_t blocks, bool accumulate, const Matrix& to) {
+  const int64_t width = blocks * kFour;
+  T* w = static_cast<T*>(context.Scratch(0, Context::kOperation, kFour * width * sizeof(T)));
+  for (int64_t n = 0; n < blocks; ++n) {
+    for (int64_t i = 0; i < kFour; ++i) {
+      for (int64_t j = 0; j < kFour; ++j) {
+        w[j * width + n * kFour + i] =
+            weight[(n * kFour + (transpose ? i : j)) * kFour + (transpose ? j : i)];
+      }
+    }
+  }
+  const T* from_data = from.data.As<T>();
+  T* to_data = to.data.As<T>();
+  Parallel(context, (rows + kTaskRows - 1) / kTaskRows, [&](int64_t index, int) {
+    const int64_t row = index * kTaskRows;
+    MapRowsOfFours(from_data + row * from.stride, from.stride, w, Min(kTaskRows, rows - row), width,
+                   accumulate, to_data + row * to.stride, to.stride);
+  });
+}
+
+}  // namespace
+
+void Run(Context& context, const BlockLinearForward& op) {
+  Typed(op.x.data.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* weight = op.weight.As<T>();
+    if (IsFours(op)) {
+      return MapAllFours(context, op.x, weight, true, op.rows, op.blocks, false, op.y);
+    }
+    Product<T> product;
+    product.m = op.rows;
+    product.n = op.out;
+    product.k = op.in;
+    product.a = {op.x.data.As<T>(), op.x.stride, 1};
+    product.b = {weight, 1, op.in};
+    product.c = op.y.data.As<T>();
+    product.c_row = op.y.stride;
+    product.count = op.blocks;
+    product.a_next = op.in;
+    product.b_next = op.out * op.in;
+    product.c_next = op.out;
+    MatMul(context, product);
+  });
+}
+
+void Run(Context& context, const BlockLinearBackwardInput& op) {
+  Typed(op.dy.data.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* weight = op.weight.As<T>();
+    if (IsFours(op)) {
+      return MapAllFours(context, op.dy, weight, false, op.rows, op.blocks, op.accumulate, op.dx);
+    }
+    Product<T> product;
+    product.m = op.rows;
+    product.n = op.in;
+    product.k = op.out;
+    product.a = {op.dy.data.As<T>(), op.dy.stride, 1};
+    product.b = {weight, op.in, 1};
+    product.c = op.dx.data.As<T>();
+    product.c_row = op.dx.stride;
+    product.accumulate = op.accumulate;
+    product.count = op.blocks;
+    product.a_next = op.out;
+    product.b_next = op.out * op.in;
+    product.c_next = op.in;
+    MatMul(context, product);
+  });
+}
+
+void Run(Context& context, const BlockLinearBackwardWeight& op) {
+  if (op.rows == 0) return;
+  Typed(op.x.data.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* x = op.x.data.As<T>();
+    const T* dy = op.dy.data.As<T>();
+    T* dweight = op.dweight.As<T>();
+    if (IsFours(op)) {
+      constexpr int64_t kTaskColumns = 64;
+      const int64_t width = op.blocks * kFour;
+      Parallel(context, (width + kTaskColumns - 1) / kTaskColumns, [&](int64_t index, int) {
+        const int64_t column = index * kTaskColumns;
+        WeightOfFours(x + column, op.x.stride, dy + column, op.dy.stride, op.rows,
+                      Min(kTaskColumns, width - column), dweight + column * kFour);
+      });
+      return;
+    }
+    Product<T> product;
+    product.m = op.out;
+    product.n = op.in;
+    product.k = op.rows;
+    product.a = {dy + (op.rows - 1) * op.dy.stride, 1, -op.dy.stride};
+    product.b = {x + (op.rows - 1) * op.x.stride, -op.x.stride, 1};
+    product.c = dweight;
+    product.c_row = op.in;
+    product.accumulate = true;
+    product.count = op.blocks;
+    product.a_next = op.out;
+    product.b_next = op.in;
+    product.c_next = op.out * op.in;
+    MatMul(context, product);
+  });
+}
+
+}  // namespace carousel::kernels::CAROUSEL_ISA
