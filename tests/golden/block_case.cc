@@ -70,11 +70,13 @@ absl::StatusOr<std::unique_ptr<GoldenStage>> NewStage(const GoldenFile& file, De
 // The state before the first token, as the file gives it.
 absl::StatusOr<States> InitialStates(const GoldenFile& file, const Block& block) {
   States states;
+  if (file.Has("conv_state0")) {
+    CAROUSEL_ASSIGN_OR_RETURN(const Tensor conv, file.Get("conv_state0"));
+    states["conv"] = ConvRowsOfFile(conv.values, block.batch);
+  }
   if (block.slstm) {
     CAROUSEL_ASSIGN_OR_RETURN(const Tensor cell, file.Get("slstm_state0"));
-    CAROUSEL_ASSIGN_OR_RETURN(const Tensor conv, file.Get("conv_state0"));
     SetSlstmVector(cell.values, states);
-    states["conv"] = ConvRowsOfFile(conv.values, block.batch);
     return states;
   }
   for (const char* part : {"C", "n", "m"}) {
@@ -304,7 +306,7 @@ absl::Status CheckSteps(const GoldenFile& file, Device& device, const Block& blo
   const int first = same_start ? 1 : 0;
   const Segment whole = golden->At(0, block.steps, first, /*last=*/false);
   device.Write(block.x, golden->stage().Input(whole));
-  if (same_start) WriteZeroStates(*golden, block.unit, first);
+  if (same_start) WriteStates(*golden, block.unit, first, {});
   for (int64_t t = 0; t < block.steps; ++t) {
     golden->stage().Forward(golden->At(t, 1, first + static_cast<int>(t), /*last=*/false));
   }

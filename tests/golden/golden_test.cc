@@ -71,7 +71,7 @@ class Report {
 
   void Failed(const std::string& name, const std::string& run, const std::string& why) {
     ++failed_;
-    absl::PrintF("FAIL  %-26s %-10s %s\n", name, run, why);
+    absl::PrintF("FAIL  %-26s %-10s  %s\n", name, run, why);
   }
 
   // With `complete`, every result of the file must have been compared.
@@ -93,7 +93,7 @@ class Report {
           file.name(), run,
           absl::StrCat(forgotten.size(), " results are not compared, the first is ", forgotten[0]));
     }
-    if (!passed) return Failed(file.name(), run, line);
+    if (!passed) return Failed(file.name(), run, line.substr(2));
     ++passed_;
     absl::PrintF("ok    %-26s %-10s%s\n", file.name(), run, line);
     std::fflush(stdout);
