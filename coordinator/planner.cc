@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/check.h"
+#include "cluster/job/resolve.h"
+#include "cluster/job/segments.h"
 #include "cluster/status_macros.h"
 #include "coordinator/partition.h"
 #include "coordinator/schedule.h"
@@ -13,6 +15,13 @@
 
 namespace carousel {
 namespace {
+
+int Chunks(const JobSpec& spec) {
+  return static_cast<int>(
+      ChunksPerSequence(spec.data().sequence_length(), spec.numerics().chunk_length()));
+}
+
+int Units(const JobSpec& spec) { return static_cast<int>(UnitCount(spec.model())); }
 
 // The time of a segment follows its longest sibling: chunks are dealt out whole.
 double Unevenness(int chunks, int segments) {
@@ -49,9 +58,10 @@ Candidate Try(const PlanRequest& request, ScheduleKind kind, const Partition& pa
   Candidate candidate;
   candidate.segments = segments;
   const int stages = static_cast<int>(partition.end_unit.size());
-  candidate.schedule = MakeSchedule(kind, {stages, MicroBatchCount(request.spec), segments});
+  candidate.schedule =
+      MakeSchedule(kind, {stages, static_cast<int>(MicroBatches(request.spec)), segments});
   const std::vector<StageCost> costs =
-      StageCosts(request.costs, partition, ChunkCount(request.spec), segments);
+      StageCosts(request.costs, partition, Chunks(request.spec), segments);
   candidate.timeline = Play(candidate.schedule, segments, costs, kCredits);
   return candidate;
 }
@@ -63,7 +73,7 @@ Candidate ChooseSegments(const PlanRequest& request, ScheduleKind kind,
   if (wish > 0) return Try(request, kind, partition, wish);
   Candidate best = Try(request, kind, partition, 1);
   if (partition.end_unit.size() == 1) return best;  // no neighbour to keep busy
-  const int most = std::min(ChunkCount(request.spec), kMaxChosenSegments);
+  const int most = std::min(Chunks(request.spec), kMaxChosenSegments);
   for (int segments = 2; segments <= most; ++segments) {
     Candidate candidate = Try(request, kind, partition, segments);
     if (candidate.timeline.seconds < best.timeline.seconds) best = std::move(candidate);
@@ -93,35 +103,24 @@ void WriteStages(const PlanRequest& request, const Partition& partition, const S
 
 }  // namespace
 
-int UnitCount(const JobSpec& spec) { return static_cast<int>(spec.model().num_blocks()) + 2; }
-
-int MicroBatchCount(const JobSpec& spec) {
-  return static_cast<int>(spec.data().batch_size() / spec.numerics().micro_batch_size());
-}
-
-int ChunkCount(const JobSpec& spec) {
-  const int64_t chunk = spec.numerics().chunk_length();
-  return static_cast<int>((spec.data().sequence_length() + chunk - 1) / chunk);
-}
-
 absl::Status CheckWishes(const JobSpec& spec) {
   const PipelineSpec& wishes = spec.pipeline();
   std::string faults;
   const auto fault = [&](const std::string& line) {
     faults += (faults.empty() ? "" : "\n") + line;
   };
-  const int units = UnitCount(spec), chunks = ChunkCount(spec);
+  const int units = Units(spec), chunks = Chunks(spec);
   if (wishes.stages() < 0 || wishes.stages() > units) {
-    fault(absl::StrCat("pipeline.stages: ", wishes.stages(), " is not in 0..", units,
-                       " (a stage holds at least one of the ", units,
-                       " units: embedding, blocks, head); nearest that works: ",
-                       wishes.stages() < 0 ? 0 : units));
+    fault(absl::StrCat(
+        "pipeline.stages: ", wishes.stages(), " is not in 0..", units,
+        " (a stage holds at least one of the ", units,
+        " units: embedding, blocks, head); nearest that works: ", wishes.stages() < 0 ? 0 : units));
   }
   if (wishes.segments() < 0 || wishes.segments() > chunks) {
     fault(absl::StrCat("pipeline.segments: ", wishes.segments(), " is not in 0..", chunks,
                        " (a segment holds at least one of the ", chunks, " chunks of ",
-                       spec.numerics().chunk_length(), " tokens); nearest that works: ",
-                       wishes.segments() < 0 ? 0 : chunks));
+                       spec.numerics().chunk_length(),
+                       " tokens); nearest that works: ", wishes.segments() < 0 ? 0 : chunks));
   }
   if (wishes.schedule() != SCHEDULE_KIND_UNSPECIFIED && wishes.schedule() != GPIPE &&
       wishes.schedule() != ONE_F_ONE_B) {
@@ -138,7 +137,7 @@ int WorkersNeeded(const JobSpec& spec) {
 absl::StatusOr<Plan> MakePlan(const PlanRequest& request) {
   const JobSpec& spec = request.spec;
   CAROUSEL_RETURN_IF_ERROR(CheckWishes(spec));
-  const int units = UnitCount(spec), available = static_cast<int>(request.workers.size());
+  const int units = Units(spec), available = static_cast<int>(request.workers.size());
   CAROUSEL_CHECK(static_cast<int>(request.costs.size()) == units);
   if (available < WorkersNeeded(spec)) {
     return absl::UnavailableError(absl::StrCat(
@@ -148,9 +147,9 @@ absl::StatusOr<Plan> MakePlan(const PlanRequest& request) {
   }
   const int stages = spec.pipeline().stages() > 0 ? static_cast<int>(spec.pipeline().stages())
                                                   : std::min(available, units);
-  const ScheduleKind kind =
-      spec.pipeline().schedule() == SCHEDULE_KIND_UNSPECIFIED ? ONE_F_ONE_B
-                                                              : spec.pipeline().schedule();
+  const ScheduleKind kind = spec.pipeline().schedule() == SCHEDULE_KIND_UNSPECIFIED
+                                ? ONE_F_ONE_B
+                                : spec.pipeline().schedule();
   std::vector<double> seconds;
   for (const UnitCost& cost : request.costs) {
     seconds.push_back(cost.forward() + cost.backward() + cost.weight_gradient());
@@ -163,7 +162,7 @@ absl::StatusOr<Plan> MakePlan(const PlanRequest& request) {
   plan.set_job(request.job);
   plan.set_epoch(request.epoch);
   plan.set_schedule(kind);
-  plan.set_micro_batches(MicroBatchCount(spec));
+  plan.set_micro_batches(static_cast<int>(MicroBatches(spec)));
   plan.set_segments(best.segments);
   plan.set_credits(kCredits);
   plan.set_predicted_bubble_ratio(best.timeline.bubble_ratio);

@@ -35,15 +35,6 @@ struct PlanRequest {
   std::vector<Worker> workers;  // free, in the order in which they take stages
 };
 
-// Embedding, blocks, head.
-int UnitCount(const JobSpec& spec);
-
-// Micro-batches of a step.
-int MicroBatchCount(const JobSpec& spec);
-
-// Time tiles of a sequence; segments are whole chunks.
-int ChunkCount(const JobSpec& spec);
-
 // Are the job's pipeline wishes possible on some cluster? kInvalidArgument with one line a fault:
 // field, value, limit and the nearest value that works. `spec` is resolved.
 absl::Status CheckWishes(const JobSpec& spec);

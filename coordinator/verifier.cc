@@ -75,8 +75,7 @@ class StageProof {
 
   absl::Status CheckWeightGradient(const Op& op) {
     if (!Done(BACKWARD, op.micro_batch, op.segment)) return FaultAt(op, "runs before its backward");
-    const int place =
-        op.micro_batch * shape_.segments + shape_.segments - 1 - op.segment;
+    const int place = op.micro_batch * shape_.segments + shape_.segments - 1 - op.segment;
     if (place != weight_gradients_) return FaultAt(op, "is not next in the order of the sums");
     ++weight_gradients_;
     return absl::OkStatus();
@@ -112,9 +111,9 @@ absl::Status CheckSameOrder(const Schedule& schedule, int sender, int receiver, 
 absl::Status VerifySchedule(const Schedule& schedule, const ScheduleShape& shape, int credits) {
   if (static_cast<int>(schedule.size()) != shape.stages || shape.stages < 1 ||
       shape.micro_batches < 1 || shape.segments < 1 || credits < 1) {
-    return absl::InternalError(
-        absl::StrCat("the plan is wrong: ", schedule.size(), " stages, ", shape.micro_batches,
-                     " micro-batches, ", shape.segments, " segments, ", credits, " credits"));
+    return absl::InternalError(absl::StrCat("the plan is wrong: ", schedule.size(), " stages, ",
+                                            shape.micro_batches, " micro-batches, ", shape.segments,
+                                            " segments, ", credits, " credits"));
   }
   for (int k = 0; k < shape.stages; ++k) {
     CAROUSEL_RETURN_IF_ERROR(StageProof(shape, k).Check(schedule[k]));

@@ -103,13 +103,13 @@ absl::Status CheckOptions(const BuildOptions& options) {
   return absl::OkStatus();
 }
 
-// Every input can be read; their bytes together.
+// Every input can be read. Their bytes together; 0 if not known.
 absl::StatusOr<int64_t> CheckInputs(const std::vector<std::string>& inputs) {
   int64_t total = 0;
   bool all_known = true;
   for (const std::string& path : inputs) {
     CAROUSEL_ASSIGN_OR_RETURN(const int64_t bytes, CheckInputFile(path));
-    all_known = all_known && bytes > 0;
+    all_known = all_known && bytes >= 0;
     total += bytes;
   }
   return all_known ? total : 0;

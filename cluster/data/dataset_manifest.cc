@@ -104,8 +104,8 @@ HeldOutRule ReadHeldOut(const FieldReader& fields) {
   HeldOutRule rule;
   rule.block_tokens = fields.Int("block_tokens", 1, kMaxCount);
   rule.every = fields.Int("every", 0, int64_t{1} << 30);
-  rule.first = fields.Int("first", 0, rule.every > 0 ? rule.every - 1 : 0);
   if (rule.every == 1) fields.Fail("every", "is 1, which would leave nothing to train on");
+  rule.first = fields.Int("first", 0, rule.every > 0 ? rule.every - 1 : 0);
   return rule;
 }
 

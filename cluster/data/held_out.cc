@@ -5,12 +5,17 @@
 #include "cluster/check.h"
 
 namespace carousel {
+namespace {
+
+constexpr int64_t kPreferredFirst = 7;
+
+}  // namespace
 
 HeldOutRule ChooseHeldOut(int64_t tokens, int64_t block_tokens, int64_t every) {
   CAROUSEL_CHECK(every == 0 || (every >= 2 && block_tokens >= 1));
   const int64_t whole_blocks = every == 0 ? 0 : tokens / block_tokens;
   if (whole_blocks < 2) return {block_tokens, 0, 0};
-  return {block_tokens, every, std::min(every, whole_blocks) - 1};
+  return {block_tokens, every, std::min({kPreferredFirst, every - 1, whole_blocks - 1})};
 }
 
 HeldOutSplit::HeldOutSplit(const HeldOutRule& rule, int64_t tokens, CorpusSide side)

@@ -24,8 +24,9 @@ struct HeldOutRule {
   bool operator==(const HeldOutRule&) const = default;
 };
 
-// The rule for a stream of `tokens`: the last of each `every` blocks. A shorter stream gives its
-// last whole block; one of fewer than two whole blocks gives nothing.
+// The rule for a stream of `tokens`: block 7 and every `every`-th after it (not block 0, where
+// files carry their headers; early enough that half a megabyte of text has one). A stream that ends
+// before gives its last whole block; one of fewer than two whole blocks gives nothing.
 HeldOutRule ChooseHeldOut(int64_t tokens, int64_t block_tokens, int64_t every);
 
 // Consecutive tokens of the whole stream.

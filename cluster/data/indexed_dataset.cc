@@ -16,6 +16,7 @@ static_assert(std::endian::native == std::endian::little, "the files are read as
 
 constexpr int64_t kEntriesPerRead = 1 << 14;
 constexpr int64_t kTokensPerRead = 1 << 14;
+constexpr int64_t kDocumentsPerRead = 64;
 
 template <class... Parts>
 absl::Status Malformed(const RandomAccessFile& file, const Parts&... parts) {
@@ -93,13 +94,16 @@ absl::Status IndexedDataset::ReadHeader() {
     return Malformed(idx_, "token type: is ", int{type_code},
                      ", expected 1 (u8), 3 (i16), 4 (i32), 5 (i64) or 8 (u16)");
   }
-  const auto sequences = NumberAt<uint64_t>(header + 18);
-  const auto entries = NumberAt<uint64_t>(header + 26);
+  return CheckCounts(NumberAt<uint64_t>(header + 18), NumberAt<uint64_t>(header + 26));
+}
+
+absl::Status IndexedDataset::CheckCounts(uint64_t sequences, uint64_t entries) {
   // Bounded by the file's size before anything is multiplied or allocated.
-  const auto room = static_cast<uint64_t>(size - kIndexHeaderBytes);
-  if (sequences < 1 || sequences > room / 12) {
+  const auto size = static_cast<uint64_t>(idx_.size());
+  const uint64_t room = (size - kIndexHeaderBytes) / 12;
+  if (sequences < 1 || sequences > room) {
     return Malformed(idx_, "sequence count: is ", sequences, ", but a file of ", size,
-                     " bytes holds 1 to ", room / 12);
+                     " bytes holds 1 to ", room);
   }
   if (entries < 2 || entries > sequences + 1) {
     return Malformed(idx_, "document count: is ", entries, ", expected 2 to ", sequences + 1,
@@ -107,8 +111,7 @@ absl::Status IndexedDataset::ReadHeader() {
   }
   const uint64_t bytes = kIndexHeaderBytes + 12 * sequences + 8 * entries;
   const uint64_t bytes_with_modes = bytes + sequences;
-  const auto actual = static_cast<uint64_t>(size);
-  if (actual != bytes && actual != bytes_with_modes) {
+  if (size != bytes && size != bytes_with_modes) {
     return Malformed(idx_, "size: is ", size, " bytes, but its counts ask for ", bytes, " (or ",
                      bytes_with_modes, " with modes); it has been cut short or extended");
   }
@@ -207,19 +210,28 @@ absl::Status IndexedDataset::Read(int64_t first, int64_t count, int32_t* tokens)
   return absl::OkStatus();
 }
 
-absl::StatusOr<int64_t> IndexedDataset::DocumentStart(int64_t document) const {
-  int64_t sequence = 0;
-  CAROUSEL_RETURN_IF_ERROR(idx_.Read(documents_at_ + 8 * document, 8, &sequence));
-  int64_t offset = -1;
-  if (sequence >= 0 && sequence < sequences_) {
-    CAROUSEL_RETURN_IF_ERROR(idx_.Read(offsets_at_ + 8 * sequence, 8, &offset));
-  }
+absl::Status IndexedDataset::ReadDocumentStarts(int64_t first, int64_t count,
+                                                int64_t* starts) const {
+  CAROUSEL_RETURN_IF_ERROR(idx_.Read(documents_at_ + 8 * first, 8 * count, starts));
   // Checked at Open; looked at again because the file may have been written to since.
-  if (offset < 0 || offset >= bin_.size()) {
-    return absl::DataLossError(absl::StrCat(idx_.path(), ": document ", document,
-                                            " points nowhere; the file changed while in use"));
+  const int64_t first_sequence = starts[0];
+  for (int64_t i = 0; i < count; ++i) {
+    if (starts[i] < first_sequence + i || starts[i] >= sequences_ || first_sequence < 0) {
+      return absl::DataLossError(absl::StrCat(idx_.path(), ": document index ", first + i,
+                                              " changed while the file was in use"));
+    }
   }
-  return offset / TokenBytes(type_);
+  const bool one_sequence_each = starts[count - 1] == first_sequence + count - 1;
+  if (one_sequence_each) {
+    CAROUSEL_RETURN_IF_ERROR(idx_.Read(offsets_at_ + 8 * first_sequence, 8 * count, starts));
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (!one_sequence_each) {
+      CAROUSEL_RETURN_IF_ERROR(idx_.Read(offsets_at_ + 8 * starts[i], 8, &starts[i]));
+    }
+    starts[i] /= TokenBytes(type_);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status IndexedDataset::AppendDocumentStarts(int64_t first, int64_t end,
@@ -228,17 +240,22 @@ absl::Status IndexedDataset::AppendDocumentStarts(int64_t first, int64_t end,
   int64_t high = documents_;  // the first document that starts at or after `first`
   while (low < high) {
     const int64_t middle = low + (high - low) / 2;
-    CAROUSEL_ASSIGN_OR_RETURN(const int64_t start, DocumentStart(middle));
+    int64_t start = 0;
+    CAROUSEL_RETURN_IF_ERROR(ReadDocumentStarts(middle, 1, &start));
     if (start < first) {
       low = middle + 1;
     } else {
       high = middle;
     }
   }
-  for (int64_t document = low; document < documents_; ++document) {
-    CAROUSEL_ASSIGN_OR_RETURN(const int64_t start, DocumentStart(document));
-    if (start >= end) break;
-    starts->push_back(start);
+  int64_t block[kDocumentsPerRead];
+  for (int64_t document = low; document < documents_; document += kDocumentsPerRead) {
+    const int64_t count = std::min(documents_ - document, kDocumentsPerRead);
+    CAROUSEL_RETURN_IF_ERROR(ReadDocumentStarts(document, count, block));
+    for (int64_t i = 0; i < count; ++i) {
+      if (block[i] >= end) return absl::OkStatus();
+      if (block[i] >= first) starts->push_back(block[i]);
+    }
   }
   return absl::OkStatus();
 }

@@ -41,11 +41,14 @@ class IndexedDataset : public TokenSource {
       : bin_(std::move(bin)), idx_(std::move(idx)), vocabulary_(vocabulary) {}
 
   absl::Status ReadHeader();
+  // Takes the header's counts if they agree with both files' sizes. `entries`: document indices.
+  absl::Status CheckCounts(uint64_t sequences, uint64_t entries);
   absl::Status CheckSequence(int64_t sequence, int32_t length, int64_t offset,
                              int64_t expected_offset) const;
   absl::Status CheckSequences() const;
   absl::Status CheckDocuments() const;
-  absl::StatusOr<int64_t> DocumentStart(int64_t document) const;
+  // starts[count]: where documents [first, first + count) begin, in tokens.
+  absl::Status ReadDocumentStarts(int64_t first, int64_t count, int64_t* starts) const;
 
   RandomAccessFile bin_;
   RandomAccessFile idx_;

@@ -86,7 +86,7 @@ absl::StatusOr<int64_t> CheckInputFile(const std::string& path) {
         absl::StrCat(path, ": is a folder; name the text files in it, in the order wanted"));
   }
   if (access(path.c_str(), R_OK) != 0) return FileError(errno, "read", path);
-  return S_ISREG(info.st_mode) ? info.st_size : 0;
+  return S_ISREG(info.st_mode) ? info.st_size : -1;
 }
 
 }  // namespace carousel

@@ -55,7 +55,7 @@ class TextInput {
   ContentHasher hasher_;
 };
 
-// The size of an input file, for progress; 0 if it has none of its own (a pipe). An error if it
+// The size of an input file, for progress; -1 if it has none of its own (a pipe). An error if it
 // cannot be read or is a folder.
 absl::StatusOr<int64_t> CheckInputFile(const std::string& path);
 

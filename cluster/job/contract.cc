@@ -90,7 +90,8 @@ std::string CanonicalContract(const JobSpec& job) {
   std::string text;
   for (const auto& [path, value] : ContractLines(job)) {
     // A value with a line break must not look like two lines.
-    text += path + "=" + std::to_string(value.size()) + ":" + value + "\n";
+    text.append(path).append("=").append(std::to_string(value.size()));
+    text.append(":").append(value).append("\n");
   }
   return text;
 }

@@ -2,8 +2,8 @@
 // rate, steps, numerics), and nothing that does not (name, pipeline wishes, checkpoint policy). Two
 // jobs with equal contracts give equal states after every step.
 //
-// The canonical form is text, one `path=value` a line in the order of field numbers, so that it
-// does not depend on protobuf's encoding and a new optional field leaves old hashes alone. A
+// The canonical form is text, one `path=length:value` a line in the order of field numbers, so that
+// it does not depend on protobuf's encoding and a new optional field leaves old hashes alone. A
 // dataset counts by its digest; its folder counts only while the digest is unknown.
 //
 // Pure functions of resolved jobs, safe from any thread.

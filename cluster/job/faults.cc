@@ -47,8 +47,7 @@ void Faults::Add(const Place& place, std::string_view path, std::string_view pro
     text += part;
   }
   if (!remedy.empty()) text += "; " + std::string(remedy);
-  const auto same = [&](const Fault& fault) { return fault.text == text; };
-  if (std::none_of(faults_.begin(), faults_.end(), same)) faults_.push_back({place, text});
+  if (texts_.insert(text).second) faults_.push_back({place, text});
 }
 
 absl::Status Faults::ToStatus() const {
@@ -86,7 +85,8 @@ std::string DidYouMean(std::string_view word, const std::vector<std::string>& ca
   // Two letters swapped are two edits; in a word of three letters that is another word.
   size_t best_distance = (word.size() < 4 ? 1 : std::max<size_t>(2, word.size() / 3)) + 1;
   for (const std::string& candidate : candidates) {
-    const size_t distance = EditDistance(lower, Lower(candidate));
+    const bool begins = lower.size() >= 4 && Lower(candidate).starts_with(lower);
+    const size_t distance = begins ? 1 : EditDistance(lower, Lower(candidate));
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,7 @@ class Faults {
     std::string text;
   };
   std::vector<Fault> faults_;
+  std::set<std::string> texts_;
 };
 
 // Where each field of a message was written, by path ("model.slstm_at[1]").
@@ -62,8 +64,8 @@ class FieldPlaces {
   std::map<std::string, Place> places_;
 };
 
-// `did you mean "num_blocks"?` for the candidate nearest to `word`, or an empty string if none is
-// near. Case is ignored.
+// `did you mean "num_blocks"?` for the candidate that is nearest to `word` or begins with it, or an
+// empty string if none is near. Case is ignored.
 std::string DidYouMean(std::string_view word, const std::vector<std::string>& candidates);
 
 // `word` in double quotes, shortened and made printable.

@@ -47,8 +47,8 @@ JobDraft ParseJob(std::string_view text, const std::string& source,
                   const std::vector<Override>& overrides) {
   JobDraft draft;
   std::optional<YamlNode> document = ParseYaml(text, source, &draft.faults);
-  draft.readable = document.has_value();
-  if (!draft.readable) return draft;
+  draft.readable = document && document->kind == YamlNode::Kind::kMap;
+  if (!document) return draft;
   ApplyOverrides(overrides, &*document, &draft.faults);
   LoadYaml(*document, JobDialect(), &draft.job, &draft.places, &draft.faults);
   return draft;

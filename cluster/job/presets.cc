@@ -47,7 +47,7 @@ void AddPaperSizes(std::vector<Preset>* presets) {
 
 std::vector<Preset> MakePresets() {
   std::vector<Preset> presets = {
-      {"xlstm-tiny", "two kinds of blocks for a laptop, 0.1 M parameters",
+      {"xlstm-tiny", "two kinds of blocks for a laptop, 0.2 M parameters",
        WithSlstm(Shape(XLSTM, kByteVocabulary, 64, 4, 4), {1})},
       {"xlstm-small", "two kinds of blocks for a laptop, 1.5 M parameters",
        WithSlstm(Shape(XLSTM, kByteVocabulary, 192, 6, 4), {1, 4})},
@@ -56,7 +56,7 @@ std::vector<Preset> MakePresets() {
   const auto large = [&](const char* name, const char* description, const ModelSpec& model) {
     presets.push_back({name, description, model});
   };
-  large("xlstm-large-tiny", "the 7B architecture for a laptop, 0.2 M parameters",
+  large("xlstm-large-tiny", "the 7B architecture for a laptop, 0.3 M parameters",
         Shape(XLSTM_LARGE, kByteVocabulary, 64, 4, 4));
   large("xlstm-large-small", "the 7B architecture for a laptop, 1.9 M parameters",
         Shape(XLSTM_LARGE, kByteVocabulary, 192, 4, 4));

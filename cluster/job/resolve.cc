@@ -1,6 +1,13 @@
 #include "cluster/job/resolve.h"
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/unknown_field_set.h>
+
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "cluster/job/defaults.h"
 #include "cluster/job/validate.h"
@@ -37,6 +44,19 @@ void ProbeDataset(const DatasetProbe& probe, JobDraft* draft) {
   }
 }
 
+// True if the message, or one inside it, came from a build whose schema has fields that ours lacks.
+bool HasUnknownFields(const google::protobuf::Message& message) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  if (!reflection.GetUnknownFields(message).empty()) return true;
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  return std::any_of(fields.begin(), fields.end(), [&](const auto* field) {
+    return !field->is_repeated() &&
+           field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE &&
+           HasUnknownFields(reflection.GetMessage(message, field));
+  });
+}
+
 }  // namespace
 
 absl::StatusOr<JobSpec> ResolveJob(JobDraft draft, const ResolveOptions& options) {
@@ -52,6 +72,10 @@ absl::StatusOr<JobSpec> ResolveJob(JobDraft draft, const ResolveOptions& options
 absl::StatusOr<JobSpec> ResolveJob(const JobSpec& job, const ResolveOptions& options) {
   JobDraft draft;
   draft.job = job;
+  if (HasUnknownFields(job)) {
+    draft.faults.Add({}, "", "the job has fields that this build does not know",
+                     "use the same version on both sides");
+  }
   return ResolveJob(std::move(draft), options);
 }
 

@@ -19,13 +19,18 @@ constexpr double kMaxFactor = 16;
 class ModelValidator {
  public:
   explicit ModelValidator(JobDraft* draft)
-      : model_(draft->job.model()), checks_(draft), fault_count_(&draft->faults) {}
+      : model_(draft->job.model()), checks_(draft), faults_(&draft->faults) {}
 
   bool Validate() {
-    const size_t before = fault_count_->size();
-    const bool family_known = CheckFamily();
+    // A preset that is still there was refused, and with it what the model's shape would be.
+    if (model_.has_preset()) return false;
+    const size_t before = faults_->size();
     CheckShape();
-    if (!family_known) return false;
+    if (model_.family() != XLSTM && model_.family() != XLSTM_LARGE) {
+      checks_.Missing("model.family",
+                      "write xlstm or xlstm_large, or name a preset such as xlstm-125M-7:1");
+      return false;
+    }
     if (model_.family() == XLSTM) {
       RefuseFieldsOfLarge();
       CheckXlstm();
@@ -33,25 +38,12 @@ class ModelValidator {
       RefuseFieldsOfXlstm();
       CheckLarge();
     }
-    if (fault_count_->size() == before && complete_) CheckSize();
-    return fault_count_->size() == before && complete_;
+    if (faults_->size() == before && complete_) CheckSize();
+    return faults_->size() == before && complete_;
   }
 
  private:
-  bool CheckFamily() {
-    const bool known = model_.family() == XLSTM || model_.family() == XLSTM_LARGE;
-    if (!known && !model_.has_preset()) {
-      checks_.Missing("model.family",
-                      "write xlstm or xlstm_large, or name a preset such as xlstm-125M-7:1");
-    }
-    return known;
-  }
-
   void CheckShape() {
-    if (model_.has_preset()) {  // one that does not exist: the rest of the shape is unknown
-      complete_ = false;
-      return;
-    }
     Integer("vocab_size", model_.has_vocab_size(), model_.vocab_size(), 2, kMaxVocabulary);
     Integer("dim", model_.has_dim(), model_.dim(), 1, kMaxDim);
     Integer("num_blocks", model_.has_num_blocks(), model_.num_blocks(), 1, kMaxBlocks);
@@ -84,6 +76,13 @@ class ModelValidator {
   }
 
   void CheckPositions() {
+    if (model_.slstm_at_size() > kMaxBlocks) {
+      checks_.Add("model.slstm_at", std::to_string(model_.slstm_at_size()) +
+                                        " positions are above the limit of " +
+                                        WithCommas(kMaxBlocks));
+      complete_ = false;
+      return;
+    }
     for (int i = 0; i < model_.slstm_at_size(); ++i) {
       const int64_t position = model_.slstm_at(i);
       const std::string path = "model.slstm_at[" + std::to_string(i) + "]";
@@ -161,7 +160,7 @@ class ModelValidator {
 
   const ModelSpec& model_;
   FieldChecks checks_;
-  const Faults* const fault_count_;
+  const Faults* const faults_;
   bool complete_ = true;  // every number that other checks divide by is there and in range
 };
 

@@ -20,6 +20,7 @@ constexpr int64_t kMaxChunk = 1024;
 constexpr int64_t kMaxReplicas = 1024;
 constexpr int64_t kMaxKept = 1000;
 constexpr int64_t kMaxSyntheticTokens = int64_t{1} << 40;
+constexpr size_t kMaxPath = 4096;
 constexpr double kMaxSeconds = 30 * 86400.0;
 
 bool IsJobName(std::string_view name) {
@@ -71,8 +72,12 @@ class TrainingValidator {
                   "set exactly one of data.dataset (a folder written by `carousel data build`) and "
                   "data.synthetic");
     }
-    if (data.has_dataset() && data.dataset().empty()) {
-      checks_.Add("data.dataset", "is empty", "name the folder that `carousel data build` wrote");
+    if (data.has_dataset() && (data.dataset().empty() || data.dataset().size() > kMaxPath)) {
+      checks_.Add("data.dataset",
+                  data.dataset().empty()
+                      ? "is empty"
+                      : "is longer than the limit of " + std::to_string(kMaxPath) + " bytes",
+                  "name the folder that `carousel data build` wrote");
     }
     sequence_ok_ = checks_.Integer("data.sequence_length", data.has_sequence_length(),
                                    data.sequence_length(), 1, kMaxSequence);
@@ -104,7 +109,7 @@ class TrainingValidator {
     checks_.Above("optimizer.epsilon", true, optimizer.epsilon(), 0, 1);
     checks_.Number("optimizer.weight_decay", true, optimizer.weight_decay(), 0, 10);
     checks_.Number("optimizer.clip_norm", true, optimizer.clip_norm(), 0, 1e6);
-    if (optimizer.weight_decay_rule() == WEIGHT_DECAY_RULE_UNSPECIFIED) {
+    if (optimizer.weight_decay_rule() != NXAI && optimizer.weight_decay_rule() != KERNEL_ONLY) {
       checks_.Add("optimizer.weight_decay_rule", "is not set", "write nxai or kernel-only");
     }
   }
@@ -115,7 +120,7 @@ class TrainingValidator {
     const bool warmup_ok =
         checks_.Integer("learning_rate.warmup_steps", true, rate.warmup_steps(), 0, kMaxSteps);
     const bool constant = rate.shape() == CONSTANT, exponential = rate.shape() == EXPONENTIAL;
-    if (rate.shape() == LEARNING_RATE_SHAPE_UNSPECIFIED) {
+    if (!constant && !exponential && rate.shape() != COSINE) {
       checks_.Add("learning_rate.shape", "is not set", "write cosine, exponential or constant");
     }
     if (constant && rate.has_final_factor()) {
@@ -214,6 +219,10 @@ class TrainingValidator {
 
   void CheckPipeline(bool model_is_valid) {
     const PipelineSpec& pipeline = job_.pipeline();
+    if (!ScheduleKind_IsValid(pipeline.schedule())) {
+      checks_.Add("pipeline.schedule", std::to_string(pipeline.schedule()) + " is no schedule",
+                  "write auto, gpipe or 1f1b");
+    }
     if (checks_.Integer("pipeline.stages", true, pipeline.stages(), 0, 1 << 16) && model_is_valid &&
         pipeline.stages() > UnitCount(job_.model())) {
       checks_.Add("pipeline.stages",

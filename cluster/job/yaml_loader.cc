@@ -86,10 +86,16 @@ void Loader::Unexpected(const YamlNode& node, const std::string& path,
   faults_->Add(node.place, path, "expected " + expected + ", got " + node.Described(), remedy);
 }
 
+std::vector<std::string> FieldNames(const Descriptor& type) {
+  std::vector<std::string> names(type.field_count());
+  for (int i = 0; i < type.field_count(); ++i) names[i] = type.field(i)->name();
+  return names;
+}
+
 void Loader::LoadMessage(const YamlNode& node, const std::string& path, Message* message) {
   const Descriptor& type = *message->GetDescriptor();
-  std::vector<std::string> names;
-  for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
+  const std::vector<std::string> names = FieldNames(type);
+  const std::string prefix = path.empty() ? "" : path + ".";
   if (node.kind != Kind::kMap) {
     return Unexpected(node, path, "a map with some of: " + Listed(names));
   }
@@ -97,7 +103,7 @@ void Loader::LoadMessage(const YamlNode& node, const std::string& path, Message*
   std::map<std::string, const YamlNode*> seen;
   for (const YamlEntry& entry : node.entries) {
     const std::string& name = entry.key.text;
-    const std::string field_path = path.empty() ? name : path + "." + name;
+    const std::string field_path = prefix + name;
     const FieldDescriptor* field = type.FindFieldByName(name);
     if (field == nullptr) {
       std::string remedy = DidYouMean(name, names);

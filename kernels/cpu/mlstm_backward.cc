@@ -63,7 +63,15 @@ class BackwardHead {
         shape_(op.shape),
         index_(index),
         head_(op, index),
-        m_{op.m.As<T>() + index, shape_.batch * shape_.heads},
+        h_(HeadRows<const T>(op.h, op.shape, index, op.shape.v_dim)),
+        r_(HeadRows<const T>(op.r, op.shape, index, 1)),
+        m_(HeadRows<const T>(op.m, op.shape, index, 1)),
+        dh_(HeadRows<const T>(op.dh, op.shape, index, op.shape.v_dim)),
+        dq_(HeadRows<T>(op.dq, op.shape, index, op.shape.qk_dim)),
+        dk_(HeadRows<T>(op.dk, op.shape, index, op.shape.qk_dim)),
+        dv_(HeadRows<T>(op.dv, op.shape, index, op.shape.v_dim)),
+        di_(HeadRows<T>(op.di, op.shape, index, 1)),
+        df_(HeadRows<T>(op.df, op.shape, index, 1)),
         x_(scratch) {}
 
   void Run() {
@@ -110,7 +118,7 @@ class BackwardHead {
     if (has_dstate_) Transpose(shape_.qk_dim, shape_.v_dim, x_.dstate.c, x_.dc_columns);
     for (int64_t p = x_.gates.piece_count - 1; p >= 0; --p) {
       const Piece& piece = x_.gates.pieces[p];
-      WeighScores(piece);
+      WeighScores(piece, FirstRow(chunk));
       QueryGradient(piece, before);
       KeyGradient(piece);
       ValueGradient(piece);
@@ -122,26 +130,21 @@ class BackwardHead {
 
   // g = dh / denominator and dr, with h = numerator / (max(|r|, exp(-m)) + eps).
   void LoadOutputGradient(int64_t first_row, int64_t rows) {
-    const Series<const T> dh = {op_.dh.As<T>() + index_ * shape_.v_dim, RowStride()};
-    const Series<const T> h = {op_.h.As<T>() + index_ * shape_.v_dim, RowStride()};
-    const Series<const T> r = {op_.r.As<T>() + index_, shape_.batch * shape_.heads};
     T* const inverse = x_.dforget;
     for (int64_t t = 0; t < rows; ++t) {
-      const T value = *r.Row(first_row + t), floor = x_.gates.floor[t];
+      const T value = *r_.Row(first_row + t), floor = x_.gates.floor[t];
       inverse[t] = InverseDenominator(value, floor, T(shape_.epsilon));
       const T slope = Magnitude(value) < floor || value == 0 ? T(0) : value > 0 ? T(1) : T(-1);
-      const T product = Dot(dh.Row(first_row + t), h.Row(first_row + t), shape_.v_dim);
+      const T product = Dot(dh_.Row(first_row + t), h_.Row(first_row + t), shape_.v_dim);
       x_.dr[t] = slope == 0 ? T(0) : -slope * (product * inverse[t]);
     }
-    Pack(dh, first_row, rows, shape_.v_dim, T(1), x_.g);
+    Pack(dh_, first_row, rows, shape_.v_dim, T(1), x_.g);
     ScaleRows(rows, shape_.v_dim, inverse, x_.g, x_.g);
     Transpose(rows, shape_.v_dim, x_.g, x_.g_columns);
   }
 
-  int64_t RowStride() const { return shape_.batch * shape_.heads * shape_.v_dim; }
-
   // The decayed scores, and the gradient of the scores: (g_i . v_j + dr_i) * decay.
-  void WeighScores(const Piece& piece) {
+  void WeighScores(const Piece& piece, int64_t first_row) {
     const int64_t rows = piece.rows();
     Scores(x_.chunk, piece, shape_.qk_dim, x_.scores);
     for (int64_t j = 0; j < rows; j += kTriangle) {
@@ -150,6 +153,7 @@ class BackwardHead {
                              x_.g_columns.At(0, piece.first + j), x_.dscores.At(j, j));
     }
     for (int64_t j = 0; j < rows; ++j) {
+      Prefetch(first_row + piece.first + j);
       const int64_t block = j / kTriangle * kTriangle;
       T *const row = x_.scores.Row(j), *const drow = x_.dscores.Row(j);
       for (int64_t i = block; i < rows; i += kLanes<T>) {
@@ -159,6 +163,21 @@ class BackwardHead {
       }
       for (int64_t i = block; i < j; ++i) row[i] = drow[i] = 0;
     }
+  }
+
+  // Asks for the rows of the gradients that will be written, and for the same row of the chunk
+  // before.
+  void Prefetch(int64_t row) {
+    dq_.Prefetch(row, shape_.qk_dim);
+    dk_.Prefetch(row, shape_.qk_dim);
+    dv_.Prefetch(row, shape_.v_dim);
+    row -= shape_.chunk;
+    if (row < 0) return;
+    head_.q.Prefetch(row, shape_.qk_dim);
+    head_.k.Prefetch(row, shape_.qk_dim);
+    head_.v.Prefetch(row, shape_.v_dim);
+    h_.Prefetch(row, shape_.v_dim);
+    dh_.Prefetch(row, shape_.v_dim);
   }
 
   // dqs_i = carry_i (n dr_i + C g_i) + sum over j <= i of dscores_ij k_j.
@@ -235,14 +254,12 @@ class BackwardHead {
 
   // di = k . dk; the gradient of f is a running sum, from the last row to the first.
   void GateGradient(const Piece& piece, int64_t first_row, const State<T>& after) {
-    const Series<T> di = HeadRows<T>(op_.di, shape_, index_, 1);
-    const Series<T> df = HeadRows<T>(op_.df, shape_, index_, 1);
     double sum = piece.gives_state && has_dstate_ ? StateProduct(after) : 0.0;
     for (int64_t i = piece.rows() - 1; i >= 0; --i) {
       const int64_t t = piece.first + i;
       const T key_product = Dot(x_.chunk.k.Row(t), x_.dk.Row(i), shape_.qk_dim);
       const T query_product = Dot(x_.chunk.q.Row(t), x_.dq.Row(i), shape_.qk_dim);
-      *di.Row(first_row + t) = key_product;
+      *di_.Row(first_row + t) = key_product;
       sum += double(query_product) - double(key_product);
       x_.dforget[t] = T(sum);
     }
@@ -251,7 +268,7 @@ class BackwardHead {
       const Vec<T> slope = Sigmoid(-Load<T>(x_.gates.forget + t));
       Store<T>(x_.dforget + t, Load<T>(x_.dforget + t) * slope);
     }
-    for (int64_t t = piece.first; t < piece.last; ++t) *df.Row(first_row + t) = x_.dforget[t];
+    for (int64_t t = piece.first; t < piece.last; ++t) *df_.Row(first_row + t) = x_.dforget[t];
   }
 
   // <dC, C> + <dn, n>
@@ -266,18 +283,16 @@ class BackwardHead {
 
   void StoreRows(const Piece& piece, int64_t first_row) {
     const T scale = T(1) / Sqrt(T(shape_.qk_dim));
-    StoreBlock(op_.dq, shape_.qk_dim, scale, x_.dq, piece, first_row);
-    StoreBlock(op_.dk, shape_.qk_dim, T(1), x_.dk, piece, first_row);
-    StoreBlock(op_.dv, shape_.v_dim, T(1), x_.dv, piece, first_row);
+    StoreBlock(dq_, shape_.qk_dim, scale, x_.dq, piece, first_row);
+    StoreBlock(dk_, shape_.qk_dim, T(1), x_.dk, piece, first_row);
+    StoreBlock(dv_, shape_.v_dim, T(1), x_.dv, piece, first_row);
   }
 
-  void StoreBlock(const Matrix& to, int64_t width, T factor, Block<T> from, const Piece& piece,
+  void StoreBlock(Series<T> to, int64_t width, T factor, Block<T> from, const Piece& piece,
                   int64_t first_row) {
     const Vec<T> factors = Splat<T>(factor);
     for (int64_t i = 0; i < piece.rows(); ++i) {
-      const int64_t t = first_row + piece.first + i;
-      T* const row =
-          to.data.As<T>() + (t * shape_.batch + head_.sequence) * to.stride + head_.head * width;
+      T* const row = to.Row(first_row + piece.first + i);
       ForEachVector<T>(width, [&](int64_t c, int64_t count) {
         StoreUpTo<T>(row + c, factors * Load<T>(from.Row(i) + c), count);
       });
@@ -316,7 +331,8 @@ class BackwardHead {
   const MlstmShape& shape_;
   const int64_t index_;
   const Head<T> head_;
-  const Series<const T> m_;
+  const Series<const T> h_, r_, m_, dh_;
+  const Series<T> dq_, dk_, dv_, di_, df_;
   BackwardScratch<T>& x_;
   bool has_dstate_ = false;  // else the gradient of the state after the chunk is zero
 };

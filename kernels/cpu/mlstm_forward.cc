@@ -38,7 +38,14 @@ template <class T>
 class ForwardHead {
  public:
   ForwardHead(const MlstmForward& op, int64_t index, ForwardScratch<T>& scratch)
-      : op_(op), shape_(op.shape), index_(index), head_(op, index), x_(scratch) {}
+      : op_(op),
+        shape_(op.shape),
+        index_(index),
+        head_(op, index),
+        h_(HeadRows<T>(op.h, op.shape, index, op.shape.v_dim)),
+        r_(HeadRows<T>(op.r, op.shape, index, 1)),
+        m_(HeadRows<T>(op.m, op.shape, index, 1)),
+        x_(scratch) {}
 
   void Run() {
     bool has_state = !op_.in.empty();
@@ -53,7 +60,7 @@ class ForwardHead {
       x_.chunk.Load(head_, shape_, first, rows);
       for (int64_t p = 0; p < x_.gates.piece_count; ++p) {
         const Piece& piece = x_.gates.pieces[p];
-        WeighScores(piece);
+        WeighScores(piece, first);
         Accumulate(piece);
         StoreRows(piece, first);
       }
@@ -69,12 +76,13 @@ class ForwardHead {
 
  private:
   // Scores times decays, and the normaliser of the piece's rows.
-  void WeighScores(const Piece& piece) {
+  void WeighScores(const Piece& piece, int64_t first_row) {
     if (piece.takes_state) CarryQueries(piece);
     Scores(x_.chunk, piece, shape_.qk_dim, x_.scores);
     const int64_t rows = piece.rows();
     for (int64_t i = 0; i < rows && !piece.takes_state; ++i) x_.normaliser[i] = 0;
     for (int64_t j = 0; j < rows; ++j) {
+      Prefetch(first_row + piece.first + j);
       const int64_t block = j / kTriangle * kTriangle;
       T* const row = x_.scores.Row(j);
       for (int64_t i = block; i < rows; i += kLanes<T>) {
@@ -86,6 +94,16 @@ class ForwardHead {
         Store<T>(x_.normaliser + i, Load<T>(x_.normaliser + i) + Load<T>(row + i));
       }
     }
+  }
+
+  // Asks for the row of h that will be written, and for the same row of the next chunk.
+  void Prefetch(int64_t row) {
+    h_.Prefetch(row, shape_.v_dim);
+    row += shape_.chunk;
+    if (row >= shape_.steps) return;
+    head_.q.Prefetch(row, shape_.qk_dim);
+    head_.k.Prefetch(row, shape_.qk_dim);
+    head_.v.Prefetch(row, shape_.v_dim);
   }
 
   // The queries' share in the state before the chunk; starts the normaliser.
@@ -123,17 +141,14 @@ class ForwardHead {
   }
 
   void StoreRows(const Piece& piece, int64_t first_row) {
-    const Series<T> h = HeadRows<T>(op_.h, shape_, index_, shape_.v_dim);
-    const Series<T> r = HeadRows<T>(op_.r, shape_, index_, 1);
-    const Series<T> m = HeadRows<T>(op_.m, shape_, index_, 1);
     for (int64_t i = 0; i < piece.rows(); ++i) {
       const int64_t t = piece.first + i, row = first_row + t;
-      *r.Row(row) = x_.normaliser[i];
-      *m.Row(row) = x_.gates.m[t];
+      *r_.Row(row) = x_.normaliser[i];
+      *m_.Row(row) = x_.gates.m[t];
       const Vec<T> factor =
           Splat<T>(InverseDenominator(x_.normaliser[i], x_.gates.floor[t], T(shape_.epsilon)));
       ForEachVector<T>(shape_.v_dim, [&](int64_t c, int64_t count) {
-        StoreUpTo<T>(h.Row(row) + c, Load<T>(x_.numerator.Row(i) + c) * factor, count);
+        StoreUpTo<T>(h_.Row(row) + c, Load<T>(x_.numerator.Row(i) + c) * factor, count);
       });
     }
   }
@@ -142,6 +157,7 @@ class ForwardHead {
   const MlstmShape& shape_;
   const int64_t index_;
   const Head<T> head_;
+  const Series<T> h_, r_, m_;
   ForwardScratch<T>& x_;
 };
 

@@ -40,9 +40,7 @@ TEST(Planner, TakesAllFreeWorkersUnlessTheJobWishesLess) {
   EXPECT_EQ(MakePlan(request)->stages_size(), 2);
 }
 
-TEST(Planner, NeverMakesMoreStagesThanUnits) {
-  EXPECT_EQ(MakePlan(Request(9))->stages_size(), 6);
-}
+TEST(Planner, NeverMakesMoreStagesThanUnits) { EXPECT_EQ(MakePlan(Request(9))->stages_size(), 6); }
 
 TEST(Planner, WritesAVerifiedPlanWithItsEpochAndPlaces) {
   const absl::StatusOr<Plan> plan = MakePlan(Request(2));

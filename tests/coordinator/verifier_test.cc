@@ -164,7 +164,9 @@ Plan TwoStagePlan() {
   return plan;
 }
 
-TEST(VerifyPlan, AcceptsStagesThatCoverAllUnits) { EXPECT_TRUE(VerifyPlan(TwoStagePlan(), 5).ok()); }
+TEST(VerifyPlan, AcceptsStagesThatCoverAllUnits) {
+  EXPECT_TRUE(VerifyPlan(TwoStagePlan(), 5).ok());
+}
 
 TEST(VerifyPlan, RefusesUnitsLeftOut) {
   EXPECT_EQ(VerifyPlan(TwoStagePlan(), 6).message(), "the plan covers 5 of 6 units");

@@ -1,5 +1,5 @@
 #include "gtest/gtest.h"
-#include "tests/kernels/paths.h"
+#include "kernels/cpu/paths.h"
 #include "tests/kernels/values.h"
 
 namespace carousel::kernels {

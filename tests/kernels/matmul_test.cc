@@ -2,8 +2,8 @@
 // the shape and the strides.
 
 #include "gtest/gtest.h"
+#include "kernels/cpu/paths.h"
 #include "tests/kernels/matmul_paths.h"
-#include "tests/kernels/paths.h"
 #include "tests/kernels/values.h"
 
 namespace carousel::kernels {

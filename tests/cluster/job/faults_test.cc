@@ -45,6 +45,8 @@ TEST(FaultsTest, AFieldThatWasNotWrittenHasThePlaceOfTheMessageAroundIt) {
 TEST(FaultsTest, TheNearestNameIsProposedOnlyIfItIsNear) {
   EXPECT_EQ(DidYouMean("num_bloks", {"num_heads", "num_blocks"}), "did you mean \"num_blocks\"?");
   EXPECT_EQ(DidYouMean("DIM", {"dim"}), "did you mean \"dim\"?");
+  EXPECT_EQ(DidYouMean("xlstm-125M", {"xlstm-7B", "xlstm-125M-7:1"}),
+            "did you mean \"xlstm-125M-7:1\"?");
   EXPECT_EQ(DidYouMean("wheels", {"num_heads", "num_blocks"}), "");
   EXPECT_EQ(DidYouMean(std::string(100'000, 'a'), {"dim"}), "");
 }

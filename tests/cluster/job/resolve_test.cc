@@ -93,7 +93,7 @@ checkpoint:
 }
 
 TEST(ResolveTest, AResolvedJobResolvesToItselfAsTextAndAsMessage) {
-  for (const std::string& preset : {"xlstm-tiny", "xlstm-7B"}) {
+  for (const std::string preset : {"xlstm-tiny", "xlstm-7B"}) {
     const JobSpec job = Resolved({"model.preset=" + preset});
     const auto from_text = Resolve(JobToYaml(job));
     ASSERT_TRUE(from_text.ok()) << from_text.status();

@@ -1,4 +1,5 @@
-// Runs an operation on a path of the CPU backend of one's choice, without a backend around it.
+// Runs an operation on a path of one's choice, without a backend around it: for tests and
+// benchmarks.
 #pragma once
 
 #include <vector>
