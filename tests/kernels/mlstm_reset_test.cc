@@ -133,8 +133,8 @@ TYPED_TEST(MlstmResets, NothingDependsOnAnotherDocumentsValues) {
     for (auto* values : {&z.c, &z.n, &z.m, &z.dc, &z.dn}) values->assign(values->size(), garbage);
 
     // then every bit of the document is what it was
-    for (Path path : Paths()) {
-      const auto changed = RunMlstm(z, path, 1, {32, 48});
+    for (Isa isa : Paths()) {
+      const auto changed = RunMlstm(z, isa, 1, {32, 48});
       const auto document = Alone(x, first, last);
       const auto keep = [&](const MlstmOutcome<TypeParam>& whole) {
         MlstmOutcome<TypeParam> rows;

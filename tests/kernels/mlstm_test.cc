@@ -115,12 +115,12 @@ INSTANTIATE_TEST_SUITE_P(Sizes, MlstmForms,
 
 TEST_P(MlstmForms, ChunksGiveWhatStepsGive) {
   const MlstmCase<double> x = RandomCase<double>(shape(), 1);
-  for (Path path : Paths()) ExpectRecurrent(x, RunMlstm(x, path, 1), 1e-12);
+  for (Isa isa : Paths()) ExpectRecurrent(x, RunMlstm(x, isa, 1), 1e-12);
 }
 
 TEST_P(MlstmForms, ChunksGiveWhatStepsGiveInFloat) {
   const MlstmCase<float> x = RandomCase<float>(shape(), 2, -1);
-  for (Path path : Paths()) ExpectRecurrent(x, RunMlstm(x, path, 1), 2e-4);
+  for (Isa isa : Paths()) ExpectRecurrent(x, RunMlstm(x, isa, 1), 2e-4);
 }
 
 TEST_P(MlstmForms, FromTheStartAllThreeAgreeInBothFamilies) {
