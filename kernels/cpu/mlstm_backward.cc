@@ -157,9 +157,9 @@ class BackwardHead {
       const int64_t block = j / kTriangle * kTriangle;
       T *const row = x_.scores.Row(j), *const drow = x_.dscores.Row(j);
       for (int64_t i = block; i < rows; i += kLanes<T>) {
-        const Vec<T> decay = Exp(x_.gates.Decay(piece.first + j, piece.first + i));
-        Store<T>(row + i, Load<T>(row + i) * decay);
-        Store<T>(drow + i, (Load<T>(drow + i) + Load<T>(x_.dr + piece.first + i)) * decay);
+        const Vec<T> weight = Exp(x_.gates.LogWeight(piece.first + j, piece.first + i));
+        Store<T>(row + i, Load<T>(row + i) * weight);
+        Store<T>(drow + i, (Load<T>(drow + i) + Load<T>(x_.dr + piece.first + i)) * weight);
       }
       for (int64_t i = block; i < j; ++i) row[i] = drow[i] = 0;
     }

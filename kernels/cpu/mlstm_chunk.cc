@@ -108,7 +108,7 @@ void Gates<T>::Compute(const Head<T>& head, const MlstmShape& shape, int64_t fir
   }
   pieces[piece_count - 1].gives_state = true;
 
-  const int64_t last = rows - 1, last_first = last_piece().first;
+  const int64_t last = rows - 1;
   for (int64_t t = 0; t < rows; ++t) {
     keep[t] = (source_high[t] - top_high[last]) + (source_low[t] - top_low[last]);
   }
@@ -117,8 +117,6 @@ void Gates<T>::Compute(const Head<T>& head, const MlstmShape& shape, int64_t fir
     CAROUSEL_ISA::Store<T>(carry + t, Exp(CAROUSEL_ISA::Load<T>(carry + t)));
     CAROUSEL_ISA::Store<T>(keep + t, Exp(CAROUSEL_ISA::Load<T>(keep + t)));
   });
-  for (int64_t t = 0; t < last_first; ++t) keep[t] = 0;
-  for (int64_t t = pieces[0].takes_state ? pieces[0].last : 0; t < rows; ++t) carry[t] = 0;
 }
 
 template <class T>

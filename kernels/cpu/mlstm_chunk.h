@@ -121,8 +121,8 @@ struct Gates {
   void Compute(const Head<T>& head, const MlstmShape& shape, int64_t first_row, int64_t rows,
                T before, bool has_state);
 
-  // exp((i_j - b_j) - top_i) for the target rows from `target` on.
-  [[gnu::always_inline]] Vec<T> Decay(int64_t source, int64_t target) const {
+  // (i_j - b_j) - top_i for the target rows from `target` on: the logarithm of a weight.
+  [[gnu::always_inline]] Vec<T> LogWeight(int64_t source, int64_t target) const {
     const Vec<T> high = Splat<T>(source_high[source]) - Load<T>(top_high + target);
     const Vec<T> low = Splat<T>(source_low[source]) - Load<T>(top_low + target);
     return high + low;
@@ -135,8 +135,8 @@ struct Gates {
   T *top_high, *top_low;        // top_i
   T* m;                         // m_i
   T* floor;                     // exp(-m_i)
-  T* carry;                     // weight of the state before the chunk in row i; 0 if not taken
-  T* keep;                      // weight of row j in the state after the chunk; 0 if not given
+  T* carry;  // weight of the state before the chunk in row i of the piece that takes it
+  T* keep;   // weight of row j of the last piece in the state after the chunk
 
   const Piece& last_piece() const { return pieces[piece_count - 1]; }
 };

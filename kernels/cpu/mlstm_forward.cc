@@ -86,8 +86,8 @@ class ForwardHead {
       const int64_t block = j / kTriangle * kTriangle;
       T* const row = x_.scores.Row(j);
       for (int64_t i = block; i < rows; i += kLanes<T>) {
-        const Vec<T> decay = Exp(x_.gates.Decay(piece.first + j, piece.first + i));
-        Store<T>(row + i, Load<T>(row + i) * decay);
+        const Vec<T> weight = Exp(x_.gates.LogWeight(piece.first + j, piece.first + i));
+        Store<T>(row + i, Load<T>(row + i) * weight);
       }
       for (int64_t i = block; i < j; ++i) row[i] = 0;
       for (int64_t i = block; i < rows; i += kLanes<T>) {
