@@ -14,9 +14,12 @@ constexpr double kHalfPiHigh = 0x1.921fb54442d18p+0, kHalfPiLow = 0x1.1a62633145
 double Fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
 // 2^n, -1022 <= n <= 1023.
-double PowerOfTwo(int64_t n) { return std::bit_cast<double>(static_cast<uint64_t>(n + 1023) << 52); }
+double PowerOfTwo(int64_t n) {
+  return std::bit_cast<double>(static_cast<uint64_t>(n + 1023) << 52);
+}
 
-// The Taylor series 1 + x (c1 + x (c2 + ...)) with c_k = 1 / (first (first + 1) ...), sign alternating for sine and cosine of x = r^2.
+// The Taylor series 1 + x (c1 + x (c2 + ...)) with c_k = 1 / (first (first + 1) ...), sign
+// alternating for sine and cosine of x = r^2.
 double AlternatingSeries(double x, int first, int terms) {
   double sum = 1;
   for (int k = terms; k >= 1; --k) {
