@@ -3,6 +3,8 @@
 // the state that an undisturbed run has.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <map>
 #include <random>
 #include <set>
 #include <string>
@@ -14,6 +16,12 @@ namespace carousel {
 namespace {
 
 constexpr int kWorkers = 4;
+
+// CAROUSEL_SEEDS=10000 for a soak.
+uint32_t Seeds() {
+  const char* wanted = std::getenv("CAROUSEL_SEEDS");
+  return wanted == nullptr ? 150 : static_cast<uint32_t>(std::atoi(wanted));
+}
 
 class History {
  public:
@@ -41,6 +49,9 @@ class History {
       if (testing::Test::HasFailure()) return;
     }
   }
+
+  // Moments at which a job was in each state.
+  const std::map<JobState, int>& seen() const { return seen_; }
 
   void Heal() {
     for (int round = 0; round < 20; ++round) {
@@ -90,6 +101,7 @@ class History {
       if (j >= committed_.size()) committed_.push_back(-1);
       EXPECT_GE(CommittedStep(job), committed_[j]) << "a committed step stays";
       committed_[j] = CommittedStep(job);
+      ++seen_[job.state()];
       for (const CheckpointRecord& checkpoint : job.checkpoints()) {
         const Digest digest = *DigestFromBytes(checkpoint.state_digest(), "state");
         EXPECT_EQ(digest.Hex(), TrainedState(specs_[j], checkpoint.step()));
@@ -108,15 +120,21 @@ class History {
   std::vector<JobSpec> specs_;
   std::vector<std::string> jobs_;
   std::vector<int64_t> committed_;
+  std::map<JobState, int> seen_;
 };
 
 TEST(Simulation, EveryHistoryEndsWithTheUndisturbedState) {
-  for (uint32_t seed = 1; seed <= 150; ++seed) {
+  std::map<JobState, int> seen;
+  for (uint32_t seed = 1; seed <= Seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     History history(seed);
     history.Trouble();
     history.Heal();
     if (testing::Test::HasFailure()) return;
+    for (const auto& [state, moments] : history.seen()) seen[state] += moments;
+  }
+  for (JobState state : {QUEUED, STARTING, RUNNING, PAUSING, PAUSED, CANCELLING, CANCELLED, DONE}) {
+    EXPECT_GT(seen[state], 100) << JobState_Name(state) << ": the trouble was too tame";
   }
 }
 

@@ -195,6 +195,34 @@ TEST_F(StateTest, FailsAJobThatNoPlanFits) {
   EXPECT_EQ(state_.jobs(0).reason(), "no plan");
 }
 
+TEST(Check, IgnoresWhatComesFromAnEpochThatIsOver) {
+  FakeCluster cluster;
+  cluster.AttachAll(2);
+  const std::string job = cluster.Submit(TinyJob("lm", 100));
+  cluster.RunToStep(job, 3);
+  const uint64_t epoch = FindJob(cluster->state(), job)->epoch();
+  const auto check_with = [&](uint64_t e) {
+    Event stopped, failed, committed, asked;
+    stopped.mutable_stage_stopped()->set_job(job);
+    stopped.mutable_stage_stopped()->set_epoch(e);
+    failed.mutable_stage_failed()->set_job(job);
+    failed.mutable_stage_failed()->set_epoch(e);
+    committed.mutable_checkpoint_committed()->set_job(job);
+    committed.mutable_checkpoint_committed()->set_epoch(e);
+    asked.mutable_checkpoint_asked()->set_job(job);
+    asked.mutable_checkpoint_asked()->set_epoch(e);
+    std::set<absl::StatusCode> codes;
+    for (const Event& event : {stopped, failed, committed, asked}) {
+      codes.insert(Check(cluster->state(), event).code());
+    }
+    return codes;
+  };
+
+  EXPECT_EQ(check_with(epoch), std::set{absl::StatusCode::kOk});
+  EXPECT_EQ(check_with(epoch - 1), std::set{absl::StatusCode::kAborted});
+  EXPECT_EQ(check_with(epoch + 1), std::set{absl::StatusCode::kAborted});
+}
+
 TEST_F(StateTest, IsAFunctionOfItsEvents) {
   RandomEvents events(5);
   std::vector<Event> history;

@@ -71,7 +71,7 @@ class Report {
 
   void Failed(const std::string& name, const std::string& run, const std::string& why) {
     ++failed_;
-    absl::PrintF("FAIL  %-26s %-10s %s\n", name, run, why);
+    absl::PrintF("FAIL  %-26s %-10s  %s\n", name, run, why);
   }
 
   // With `complete`, every result of the file must have been compared.
@@ -93,7 +93,7 @@ class Report {
           file.name(), run,
           absl::StrCat(forgotten.size(), " results are not compared, the first is ", forgotten[0]));
     }
-    if (!passed) return Failed(file.name(), run, line);
+    if (!passed) return Failed(file.name(), run, line.substr(2));
     ++passed_;
     absl::PrintF("ok    %-26s %-10s%s\n", file.name(), run, line);
     std::fflush(stdout);
@@ -153,16 +153,20 @@ void RunFile(const std::string& path, const std::vector<Path>& paths,
   }
 }
 
-// The cases of a folder by name. Other files, and folders, are none of ours.
+bool EndsWith(const std::string& text, std::string_view ending) {
+  return text.size() > ending.size() &&
+         text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
+}
+
+// The cases of a folder by name. The reference's float runs are no truths, and other files and
+// folders are none of ours.
 absl::StatusOr<std::vector<std::string>> CasesIn(const Options& options) {
-  constexpr std::string_view kEnding = ".f64.safetensors";
   std::error_code error;
   std::vector<std::string> paths;
   for (const auto& entry : std::filesystem::directory_iterator(options.dir, error)) {
     const std::string name = entry.path().filename().string();
-    const bool ends = name.size() > kEnding.size() &&
-                      name.compare(name.size() - kEnding.size(), kEnding.size(), kEnding) == 0;
-    if (!ends || entry.is_directory(error)) continue;
+    const bool is_case = EndsWith(name, ".safetensors") && !EndsWith(name, ".f32.safetensors");
+    if (!is_case || entry.is_directory(error)) continue;
     if (name.find(options.only) != std::string::npos) paths.push_back(entry.path().string());
   }
   if (error) {
@@ -170,7 +174,7 @@ absl::StatusOr<std::vector<std::string>> CasesIn(const Options& options) {
   }
   if (paths.empty()) {
     return absl::NotFoundError(
-        absl::StrCat("--dir ", options.dir, ": no case there (NAME", std::string(kEnding), ")"));
+        absl::StrCat("--dir ", options.dir, ": no case there (NAME.f64.safetensors)"));
   }
   std::sort(paths.begin(), paths.end());
   return paths;

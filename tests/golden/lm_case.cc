@@ -139,7 +139,7 @@ absl::Status CheckSteps(const GoldenFile& file, Device& device, const Lm& lm, bo
   golden->LoadTokens(lm.tokens, {});
   const int first = same_start ? 1 : 0;
   for (int block = 0; same_start && block < lm.blocks(); ++block) {
-    WriteZeroStates(*golden, block + 1, first);
+    WriteStates(*golden, block + 1, first, {});
   }
   for (int64_t t = 0; t < lm.steps; ++t) {
     golden->stage().Forward(golden->At(t, 1, first + static_cast<int>(t), /*last=*/false));

@@ -322,10 +322,9 @@ absl::Status RunMlstmCell(const GoldenFile& file, Device& device, Comparison& co
     if (cut.chunk == chunk && file.Has("chunk.h")) {
       CAROUSEL_RETURN_IF_ERROR(CheckOutputs(file, cell, "chunk.", label, comparison));
     }
+    CAROUSEL_RETURN_IF_ERROR(CheckSaved(file, in, cell, comparison));
     if (cut.segment_steps == chunk) {
       CAROUSEL_RETURN_IF_ERROR(CheckBorders(file, in, cell, comparison));
-    } else {
-      CAROUSEL_RETURN_IF_ERROR(CheckSaved(file, in, cell, comparison));
     }
     CAROUSEL_RETURN_IF_ERROR(CheckGradients(cell, label, comparison));
   }

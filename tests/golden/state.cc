@@ -11,10 +11,17 @@
 namespace carousel::golden {
 namespace {
 
+using kernels::Span;
+
 constexpr const char* kSlstmParts[] = {"h", "c", "n", "m"};
 
 std::vector<CarriedState> Carried(GoldenStage& golden, int unit, int index) {
   return golden.stage().Carried(unit, /*slot=*/0, index);
+}
+
+void WriteOrClear(GoldenStage& golden, const States& states, const std::string& name, Span to) {
+  const auto given = states.find(name);
+  golden.device().Write(given == states.end() ? Values(to.size()) : given->second, to);
 }
 
 // The last `rows` of [B, all, D].
@@ -73,22 +80,13 @@ States ReadStateGradients(GoldenStage& golden, int unit, int index) {
 
 void WriteStates(GoldenStage& golden, int unit, int index, const States& states) {
   for (const CarriedState& state : Carried(golden, unit, index)) {
-    golden.device().Write(states.at(state.name), state.value);
+    WriteOrClear(golden, states, state.name, state.value);
   }
 }
 
 void WriteStateGradients(GoldenStage& golden, int unit, int index, const States& gradients) {
   for (const CarriedState& state : Carried(golden, unit, index)) {
-    if (state.gradient.empty()) continue;
-    const auto given = gradients.find(state.name);
-    golden.device().Write(given == gradients.end() ? Values(state.gradient.size()) : given->second,
-                          state.gradient);
-  }
-}
-
-void WriteZeroStates(GoldenStage& golden, int unit, int index) {
-  for (const CarriedState& state : Carried(golden, unit, index)) {
-    golden.device().Write(Values(state.value.size()), state.value);
+    if (!state.gradient.empty()) WriteOrClear(golden, gradients, state.name, state.gradient);
   }
 }
 

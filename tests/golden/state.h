@@ -16,10 +16,10 @@ using States = std::map<std::string, Values>;
 // What unit `unit` carries into segment `index`, and what comes back for it.
 States ReadStates(GoldenStage& golden, int unit, int index);
 States ReadStateGradients(GoldenStage& golden, int unit, int index);
+// What is not among them becomes zero; no states at all: how the reference's step function and
+// xlstm_large start, m0 = 0 included.
 void WriteStates(GoldenStage& golden, int unit, int index, const States& states);
 void WriteStateGradients(GoldenStage& golden, int unit, int index, const States& gradients);
-// All zeros, m = 0 included: how the reference's step function and xlstm_large start.
-void WriteZeroStates(GoldenStage& golden, int unit, int index);
 
 // [4, B, D] of y, c, n, m; 0 for a part that is not there.
 Values SlstmVector(const States& states);
