@@ -1,6 +1,7 @@
 #include "kernels/backend.h"
 
 #include <cstdlib>
+#include <thread>
 
 #include "gtest/gtest.h"
 #include "tests/kernels/values.h"
@@ -77,6 +78,28 @@ TEST_P(BackendTest, WaitOrdersStreams) {
   device.backend().Enqueue(other, Add{sum, sum, sum});
   device.backend().Wait(device.stream(), device.backend().Record(other));
   EXPECT_EQ(device.Fetch(sum), std::vector<float>(kSize, 20));
+}
+
+TEST_P(BackendTest, StreamsOfDifferentThreadsDoNotDisturbEachOther) {
+  Device device(GetParam());
+  const std::vector<float> ones(kSize, 1);
+  const Span one = device.NewFrom(ones);
+  ASSERT_TRUE(device.backend().Record(device.stream()).Wait().ok());
+  std::vector<std::vector<float>> sums(3, std::vector<float>(kSize));
+  std::vector<std::thread> threads;
+  for (std::vector<float>& sum : sums) {
+    threads.emplace_back([&device, &sum, one] {
+      Backend& backend = device.backend();
+      const Stream stream = backend.NewStream();
+      const Buffer buffer = *backend.Allocate(kSize * static_cast<int64_t>(sizeof(float)));
+      const Span mine = buffer.As(DType::kF32);
+      for (int i = 0; i < 30; ++i) backend.Enqueue(stream, Add{mine, one, mine});
+      backend.CopyToHost(stream, mine, sum.data());
+      EXPECT_TRUE(backend.Record(stream).Wait().ok());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::vector<float>& sum : sums) EXPECT_EQ(sum, std::vector<float>(kSize, 30));
 }
 
 TEST_P(BackendTest, AFailedEventPoisonsItsStreamAndNoOther) {
