@@ -1,0 +1,69 @@
+#include "cluster/data/held_out.h"
+
+#include <algorithm>
+
+#include "cluster/check.h"
+
+namespace carousel {
+namespace {
+
+constexpr int64_t kPreferredFirst = 7;
+
+}  // namespace
+
+HeldOutRule ChooseHeldOut(int64_t tokens, int64_t block_tokens, int64_t every) {
+  CAROUSEL_CHECK(every == 0 || (every >= 2 && block_tokens >= 1));
+  const int64_t whole_blocks = every == 0 ? 0 : tokens / block_tokens;
+  if (whole_blocks < 2) return {block_tokens, 0, 0};
+  return {block_tokens, every, std::min({kPreferredFirst, every - 1, whole_blocks - 1})};
+}
+
+HeldOutSplit::HeldOutSplit(const HeldOutRule& rule, int64_t tokens, CorpusSide side)
+    : rule_(rule), tokens_(tokens), side_(side) {
+  CAROUSEL_CHECK(tokens >= 0 && (rule.every == 0 || (rule.every >= 2 && rule.block_tokens >= 1 &&
+                                                     rule.first >= 0 && rule.first < rule.every)));
+  int64_t held_out = 0;
+  int64_t held_out_blocks = 0;
+  int64_t last_end = 0;  // where the last held-out block ends
+  if (const int64_t block = rule.block_tokens;
+      rule.every > 0 && tokens > 0 && (tokens - 1) / block >= rule.first) {
+    held_out_blocks = ((tokens - 1) / block - rule.first) / rule.every + 1;
+    const int64_t last = rule.first + (held_out_blocks - 1) * rule.every;
+    last_end = std::min(tokens, (last + 1) * block);
+    held_out = (held_out_blocks - 1) * block + last_end - last * block;
+  }
+  if (side == CorpusSide::kHeldOut) {
+    token_count_ = held_out;
+    run_count_ = held_out_blocks;
+    return;
+  }
+  token_count_ = tokens - held_out;
+  // One run before each held-out block (unless that block opens the stream), one after the last.
+  run_count_ = held_out_blocks + (last_end < tokens) - (held_out_blocks > 0 && rule.first == 0);
+}
+
+TokenRun HeldOutSplit::RunAt(int64_t position) const {
+  CAROUSEL_CHECK(position >= 0 && position < token_count_);
+  if (rule_.every == 0) return {position, tokens_ - position, position == 0};
+  const int64_t block = rule_.block_tokens;
+  int64_t run_start = 0;
+  int64_t run_end = 0;
+  int64_t within = position;
+  if (side_ == CorpusSide::kHeldOut) {
+    run_start = (rule_.first + position / block * rule_.every) * block;
+    run_end = run_start + block;
+    within = position % block;
+  } else if (position < rule_.first * block) {
+    run_end = rule_.first * block;
+  } else {
+    const int64_t kept = (rule_.every - 1) * block;  // between two held-out blocks
+    const int64_t after = position - rule_.first * block;
+    run_start = (rule_.first + after / kept * rule_.every + 1) * block;
+    run_end = run_start + kept;
+    within = after % kept;
+  }
+  run_end = std::min(run_end, tokens_);
+  return {run_start + within, run_end - run_start - within, within == 0};
+}
+
+}  // namespace carousel

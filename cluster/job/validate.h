@@ -1,0 +1,14 @@
+// Whether a job whose defaults are filled means something that can be run: limits of single fields,
+// then what ties fields together. Limits are generous, and finite, so that no product of fields
+// overflows 64 bits.
+#pragma once
+
+#include "cluster/job/resolve.h"
+
+namespace carousel {
+
+// Both add to the draft's faults. ValidateModel returns whether the model can be laid out.
+bool ValidateModel(JobDraft* draft);
+void ValidateTraining(JobDraft* draft, bool model_is_valid);
+
+}  // namespace carousel

@@ -1,0 +1,271 @@
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cluster/job/field_checks.h"
+#include "cluster/job/scalars.h"
+#include "cluster/job/segments.h"
+#include "cluster/job/validate.h"
+
+namespace carousel {
+namespace {
+
+constexpr int64_t kMaxSteps = 1'000'000'000;
+constexpr int64_t kMaxSequence = 1 << 24;
+constexpr int64_t kMaxBatch = 1 << 20;
+constexpr int64_t kMaxMicroBatchTokens = 1 << 24;
+constexpr int64_t kMaxJobTokens = int64_t{1} << 60;
+constexpr int64_t kMaxChunk = 1024;
+constexpr int64_t kMaxReplicas = 1024;
+constexpr int64_t kMaxKept = 1000;
+constexpr int64_t kMaxSyntheticTokens = int64_t{1} << 40;
+constexpr size_t kMaxPath = 4096;
+constexpr double kMaxSeconds = 30 * 86400.0;
+
+bool IsJobName(std::string_view name) {
+  return !name.empty() && name.size() <= 63 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+// The divisor of `number` nearest to `wish`, the smaller of two.
+int64_t NearestDivisor(int64_t number, int64_t wish) {
+  for (int64_t away = 0; away < number; ++away) {
+    for (int64_t candidate : {wish - away, wish + away}) {
+      if (candidate >= 1 && candidate <= number && number % candidate == 0) return candidate;
+    }
+  }
+  return 1;
+}
+
+class TrainingValidator {
+ public:
+  explicit TrainingValidator(JobDraft* draft) : job_(draft->job), checks_(draft) {}
+
+  void Validate(bool model_is_valid) {
+    CheckName();
+    steps_ok_ = checks_.Integer("steps", job_.has_steps(), job_.steps(), 1, kMaxSteps);
+    CheckData();
+    CheckOptimizer();
+    CheckLearningRate();
+    CheckNumerics();
+    CheckAmounts();
+    CheckPipeline(model_is_valid);
+    CheckCheckpoint();
+  }
+
+ private:
+  void CheckName() {
+    constexpr std::string_view kRule = "use 1 to 63 of a-z, 0-9 and -";
+    if (!job_.has_name()) return checks_.Missing("name", kRule);
+    if (!IsJobName(job_.name())) {
+      checks_.Add("name", Quoted(job_.name()) + " cannot be a job's name", kRule);
+    }
+  }
+
+  void CheckData() {
+    const DataSpec& data = job_.data();
+    if (data.has_dataset() == data.has_synthetic()) {
+      checks_.Add("data",
+                  data.has_dataset() ? "has two sources, dataset and synthetic" : "has no source",
+                  "set exactly one of data.dataset (a folder written by `carousel data build`) and "
+                  "data.synthetic");
+    }
+    if (data.has_dataset() && (data.dataset().empty() || data.dataset().size() > kMaxPath)) {
+      checks_.Add("data.dataset",
+                  data.dataset().empty()
+                      ? "is empty"
+                      : "is longer than the limit of " + std::to_string(kMaxPath) + " bytes",
+                  "name the folder that `carousel data build` wrote");
+    }
+    sequence_ok_ = checks_.Integer("data.sequence_length", data.has_sequence_length(),
+                                   data.sequence_length(), 1, kMaxSequence);
+    batch_ok_ =
+        checks_.Integer("data.batch_size", data.has_batch_size(), data.batch_size(), 1, kMaxBatch);
+    checks_.Integer("data.shuffle_seed", true, data.shuffle_seed(), 0, INT64_MAX);
+    if (data.has_synthetic()) CheckSynthetic(data.synthetic());
+  }
+
+  void CheckSynthetic(const SyntheticData& synthetic) {
+    checks_.Integer("data.synthetic.seed", true, synthetic.seed(), 0, INT64_MAX);
+    checks_.Integer("data.synthetic.mean_document_length", true, synthetic.mean_document_length(),
+                    1, kMaxSequence);
+    if (checks_.Integer("data.synthetic.tokens", true, synthetic.tokens(), 2,
+                        kMaxSyntheticTokens) &&
+        sequence_ok_ && synthetic.tokens() <= job_.data().sequence_length()) {
+      checks_.Add("data.synthetic.tokens",
+                  std::to_string(synthetic.tokens()) +
+                      " do not fill one window of data.sequence_length + 1 = " +
+                      std::to_string(job_.data().sequence_length() + 1));
+    }
+  }
+
+  void CheckOptimizer() {
+    const OptimizerSpec& optimizer = job_.optimizer();
+    constexpr double kBelowOne = 1 - 1e-9;
+    checks_.Number("optimizer.beta1", true, optimizer.beta1(), 0, kBelowOne);
+    checks_.Number("optimizer.beta2", true, optimizer.beta2(), 0, kBelowOne);
+    checks_.Above("optimizer.epsilon", true, optimizer.epsilon(), 0, 1);
+    checks_.Number("optimizer.weight_decay", true, optimizer.weight_decay(), 0, 10);
+    checks_.Number("optimizer.clip_norm", true, optimizer.clip_norm(), 0, 1e6);
+    if (optimizer.weight_decay_rule() != NXAI && optimizer.weight_decay_rule() != KERNEL_ONLY) {
+      checks_.Add("optimizer.weight_decay_rule", "is not set", "write nxai or kernel-only");
+    }
+  }
+
+  void CheckLearningRate() {
+    const LearningRateSpec& rate = job_.learning_rate();
+    checks_.Above("learning_rate.peak", rate.has_peak(), rate.peak(), 0, 10);
+    const bool warmup_ok =
+        checks_.Integer("learning_rate.warmup_steps", true, rate.warmup_steps(), 0, kMaxSteps);
+    const bool constant = rate.shape() == CONSTANT, exponential = rate.shape() == EXPONENTIAL;
+    if (!constant && !exponential && rate.shape() != COSINE) {
+      checks_.Add("learning_rate.shape", "is not set", "write cosine, exponential or constant");
+    }
+    if (constant && rate.has_final_factor()) {
+      checks_.Add("learning_rate.final_factor", "has no meaning in a constant schedule",
+                  "remove it, or choose the shape cosine or exponential");
+    } else if (exponential) {
+      checks_.Above("learning_rate.final_factor", true, rate.final_factor(), 0, 1);
+    } else {
+      checks_.Number("learning_rate.final_factor", true, rate.final_factor(), 0, 1);
+    }
+    if (!exponential && rate.has_cooldown_steps()) {
+      checks_.Add("learning_rate.cooldown_steps", "has a meaning in an exponential schedule only",
+                  "remove it, or choose the shape exponential");
+    }
+    const bool cooldown_ok =
+        checks_.Integer("learning_rate.cooldown_steps", true, rate.cooldown_steps(), 0, kMaxSteps);
+    if (steps_ok_ && warmup_ok && cooldown_ok) CheckPhases(rate, exponential);
+  }
+
+  void CheckPhases(const LearningRateSpec& rate, bool exponential) {
+    const std::string steps = checks_.Origin("steps", std::to_string(job_.steps()));
+    if (rate.warmup_steps() >= job_.steps()) {
+      checks_.Add("learning_rate.warmup_steps",
+                  std::to_string(rate.warmup_steps()) + " must be below steps, " + steps,
+                  "lower it, or leave it out: the default follows steps");
+    } else if (exponential && rate.warmup_steps() + rate.cooldown_steps() >= job_.steps()) {
+      checks_.Add("learning_rate.cooldown_steps",
+                  std::to_string(rate.cooldown_steps()) + " and warmup_steps, " +
+                      std::to_string(rate.warmup_steps()) + ", must stay below steps, " + steps);
+    }
+  }
+
+  void CheckNumerics() {
+    const NumericsSpec& numerics = job_.numerics();
+    if (numerics.dtype() != F32) checks_.Add("numerics.dtype", "is not set", "write f32");
+    chunk_ok_ =
+        checks_.Integer("numerics.chunk_length", true, numerics.chunk_length(), 1, kMaxChunk);
+    checks_.Integer("numerics.seed", true, numerics.seed(), 0, INT64_MAX);
+    if (numerics.kernel_version() != kKernelVersion) {
+      checks_.Add("numerics.kernel_version",
+                  std::to_string(numerics.kernel_version()) + " is not this build's version, " +
+                      std::to_string(kKernelVersion),
+                  "leave it out; a job of another version needs the build that wrote it");
+    }
+    const bool replicas_ok =
+        checks_.Integer("numerics.max_replicas", true, numerics.max_replicas(), 1, kMaxReplicas);
+    if (!batch_ok_) return;
+    micro_batch_ok_ = checks_.Integer("numerics.micro_batch_size", numerics.has_micro_batch_size(),
+                                      numerics.micro_batch_size(), 1, kMaxBatch) &&
+                      CheckMicroBatch(numerics);
+    if (micro_batch_ok_ && replicas_ok) CheckLeaves(numerics);
+  }
+
+  bool CheckMicroBatch(const NumericsSpec& numerics) {
+    const int64_t batch = job_.data().batch_size(), size = numerics.micro_batch_size();
+    if (batch % size == 0) return true;
+    checks_.Add("numerics.micro_batch_size",
+                std::to_string(size) + " does not divide data.batch_size, " + std::to_string(batch),
+                "the nearest that does is " + std::to_string(NearestDivisor(batch, size)));
+    return false;
+  }
+
+  void CheckLeaves(const NumericsSpec& numerics) {
+    const int64_t micro_batches = MicroBatches(job_);
+    const int64_t leaves = GradientLeaves(numerics.max_replicas());
+    if (micro_batches % leaves == 0) return;
+    int64_t fitting = leaves;
+    while (micro_batches % fitting != 0) fitting /= 2;
+    const int64_t more = (micro_batches / leaves + 1) * leaves * numerics.micro_batch_size();
+    checks_.Add("numerics.max_replicas",
+                std::to_string(numerics.max_replicas()) + " needs " + std::to_string(leaves) +
+                    " gradient leaves, which do not divide the " + std::to_string(micro_batches) +
+                    " micro-batches",
+                "the nearest that work are max_replicas " + std::to_string(fitting) +
+                    " or data.batch_size " + std::to_string(more));
+  }
+
+  // Products of fields, each within its own limits.
+  void CheckAmounts() {
+    if (!sequence_ok_ || !batch_ok_) return;
+    const int64_t sequence = job_.data().sequence_length();
+    if (micro_batch_ok_ && sequence * job_.numerics().micro_batch_size() > kMaxMicroBatchTokens) {
+      checks_.Add("numerics.micro_batch_size",
+                  std::to_string(job_.numerics().micro_batch_size()) + " sequences of " +
+                      std::to_string(sequence) + " tokens are above the limit of " +
+                      WithCommas(kMaxMicroBatchTokens) + " tokens to a micro-batch");
+    }
+    int64_t tokens = sequence * job_.data().batch_size();
+    if (steps_ok_ &&
+        (__builtin_mul_overflow(tokens, job_.steps(), &tokens) || tokens > kMaxJobTokens)) {
+      checks_.Add("steps", checks_.Origin("steps", std::to_string(job_.steps())) +
+                               " times batch_size times sequence_length is above the limit of 2^60 "
+                               "tokens to a job");
+    }
+  }
+
+  void CheckPipeline(bool model_is_valid) {
+    const PipelineSpec& pipeline = job_.pipeline();
+    if (!ScheduleKind_IsValid(pipeline.schedule())) {
+      checks_.Add("pipeline.schedule", std::to_string(pipeline.schedule()) + " is no schedule",
+                  "write auto, gpipe or 1f1b");
+    }
+    if (checks_.Integer("pipeline.stages", true, pipeline.stages(), 0, 1 << 16) && model_is_valid &&
+        pipeline.stages() > UnitCount(job_.model())) {
+      checks_.Add("pipeline.stages",
+                  std::to_string(pipeline.stages()) + " are more than the model's " +
+                      std::to_string(UnitCount(job_.model())) + " units (embedding, blocks, head)");
+    }
+    if (!checks_.Integer("pipeline.segments", true, pipeline.segments(), 0, kMaxSequence)) return;
+    if (!sequence_ok_ || !chunk_ok_) return;
+    const int64_t chunks =
+        ChunksPerSequence(job_.data().sequence_length(), job_.numerics().chunk_length());
+    if (pipeline.segments() > chunks) {
+      checks_.Add("pipeline.segments",
+                  std::to_string(pipeline.segments()) + " are more than the " +
+                      std::to_string(chunks) + " chunks of a sequence (sequence_length " +
+                      std::to_string(job_.data().sequence_length()) + ", chunk_length " +
+                      std::to_string(job_.numerics().chunk_length()) + ")",
+                  "a segment holds whole chunks");
+    }
+  }
+
+  void CheckCheckpoint() {
+    const CheckpointSpec& checkpoint = job_.checkpoint();
+    checks_.Integer("checkpoint.every_steps", true, checkpoint.every_steps(), 0, kMaxSteps);
+    checks_.Integer("checkpoint.keep", true, checkpoint.keep(), 2, kMaxKept);
+    if (checks_.Number("checkpoint.every_seconds", true, checkpoint.every_seconds(), 0,
+                       kMaxSeconds) &&
+        checkpoint.every_seconds() > 0 && checkpoint.every_seconds() < 1) {
+      checks_.Add("checkpoint.every_seconds",
+                  NumberText(checkpoint.every_seconds()) + " is below the least allowed, 1s",
+                  "0 switches it off");
+    }
+  }
+
+  const JobSpec& job_;
+  FieldChecks checks_;
+  bool steps_ok_ = false, sequence_ok_ = false, batch_ok_ = false, micro_batch_ok_ = false,
+       chunk_ok_ = false;
+};
+
+}  // namespace
+
+void ValidateTraining(JobDraft* draft, bool model_is_valid) {
+  TrainingValidator(draft).Validate(model_is_valid);
+}
+
+}  // namespace carousel

@@ -1,0 +1,190 @@
+#include "coordinator/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "cluster/status_macros.h"
+#include "cluster/store_identity.h"
+#include "coordinator/core.h"
+#include "coordinator/locked_core.h"
+#include "coordinator/service.h"
+#include "coordinator/session_service.h"
+
+namespace carousel {
+namespace {
+
+constexpr auto kTick = std::chrono::milliseconds(250);
+constexpr auto kShutdownGrace = std::chrono::milliseconds(500);
+constexpr int kMaxMessageBytes = 256 << 20;  // a stage's shard records with all granule digests
+
+std::string NewClusterId() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x", random(), random());
+}
+
+absl::StatusOr<std::string> ClaimFolder(Store* store) {
+  CAROUSEL_ASSIGN_OR_RETURN(const std::optional<StoreIdentity> identity, ReadStoreIdentity(*store));
+  const std::string cluster_id = identity.has_value() ? identity->cluster_id() : NewClusterId();
+  CAROUSEL_RETURN_IF_ERROR(ClaimStore(*store, cluster_id, kCoordinatorRole));
+  return cluster_id;
+}
+
+absl::Status CheckOptions(const ServerOptions& options) {
+  if (options.state.empty()) {
+    return absl::InvalidArgumentError("--state is missing: the folder of the coordinator's store");
+  }
+  if (!absl::StrContains(options.listen, ":")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--listen=", options.listen, " is not host:port; for example 127.0.0.1:7070"));
+  }
+  if (!IsLoopback(options.listen) && !options.insecure) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--listen=", options.listen,
+                     " is reachable from other machines, and nothing is encrypted or "
+                     "authenticated; add --insecure if the network is private"));
+  }
+  if (!(options.lease_seconds >= 2 && options.lease_seconds <= 3600)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--lease_seconds=", options.lease_seconds, " is not between 2 and 3600"));
+  }
+  return absl::OkStatus();
+}
+
+LeaseTerms TermsOf(double lease_seconds) {
+  return {.heartbeat_every = std::min(1.0, lease_seconds / 8),
+          .stop_after = 0.6 * lease_seconds,
+          .dead_after = lease_seconds};
+}
+
+// Calls the core's Tick a few times a second, until destroyed.
+class Ticker {
+ public:
+  explicit Ticker(LockedCore* core) : thread_([this, core] { Run(core); }) {}
+  ~Ticker() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = true;
+    }
+    stopped_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  void Run(LockedCore* core) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!stopped_.wait_for(lock, kTick, [this] { return stopping_; })) {
+      core->With([](CoordinatorCore& c) { c.Tick(); });
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable stopped_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+bool IsLoopback(const std::string& listen) {
+  const std::string host = listen.substr(0, listen.rfind(':'));
+  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+}
+
+class CoordinatorServer::Parts {
+ public:
+  absl::Status Start(const ServerOptions& options) {
+    CAROUSEL_RETURN_IF_ERROR(CheckOptions(options));
+    CAROUSEL_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(options.state));
+    CoreOptions core_options;
+    core_options.store = store_.get();
+    CAROUSEL_ASSIGN_OR_RETURN(core_options.cluster_id, ClaimFolder(store_.get()));
+    core_options.outbox = &outbox_;
+    core_options.lease = TermsOf(options.lease_seconds);
+    CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<CoordinatorCore> core,
+                              CoordinatorCore::Open(core_options));
+    core_ = std::make_unique<LockedCore>(std::move(core));
+    clients_ = std::make_unique<CoordinatorService>(core_.get(), options.probe_dataset);
+    workers_ = std::make_unique<SessionService>(core_.get(), &outbox_);
+    CAROUSEL_RETURN_IF_ERROR(Listen(options.listen));
+    ticker_ = std::make_unique<Ticker>(core_.get());
+    return absl::OkStatus();
+  }
+
+  ~Parts() {
+    ticker_.reset();
+    if (core_ != nullptr) core_->Shutdown();
+    outbox_.CloseAll("the coordinator stops");
+    if (server_ == nullptr) return;
+    server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+    server_->Wait();
+  }
+
+  const std::string& address() const { return address_; }
+  absl::Status broken() const {
+    return core_->With([](CoordinatorCore& core) { return core.broken(); });
+  }
+
+ private:
+  absl::Status Listen(const std::string& listen) {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(clients_.get());
+    builder.RegisterService(workers_.get());
+    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    // A killed worker's socket closes at once. One that vanished with its machine is noticed by
+    // pings, one that hangs by its lease.
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 6000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 100);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port == 0) {
+      return absl::UnavailableError(
+          absl::StrCat("--listen=", listen,
+                       ": the port is in use or the address is not this machine's; choose another "
+                       "(port 0 takes a free one)"));
+    }
+    address_ = absl::StrCat(listen.substr(0, listen.rfind(':')), ":", port);
+    return absl::OkStatus();
+  }
+
+  std::unique_ptr<Store> store_;
+  SessionOutbox outbox_;
+  std::unique_ptr<LockedCore> core_;
+  std::unique_ptr<CoordinatorService> clients_;
+  std::unique_ptr<SessionService> workers_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Ticker> ticker_;
+  std::string address_;
+};
+
+CoordinatorServer::CoordinatorServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+CoordinatorServer::~CoordinatorServer() = default;
+
+absl::StatusOr<std::unique_ptr<CoordinatorServer>> CoordinatorServer::Start(
+    const ServerOptions& options) {
+  auto parts = std::make_unique<Parts>();
+  CAROUSEL_RETURN_IF_ERROR(parts->Start(options));
+  return std::unique_ptr<CoordinatorServer>(new CoordinatorServer(std::move(parts)));
+}
+
+const std::string& CoordinatorServer::address() const { return parts_->address(); }
+absl::Status CoordinatorServer::broken() const { return parts_->broken(); }
+
+}  // namespace carousel

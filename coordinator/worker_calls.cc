@@ -1,0 +1,108 @@
+#include "coordinator/worker_calls.h"
+
+#include <memory>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "cluster/status_macros.h"
+
+namespace carousel {
+namespace {
+
+absl::StatusOr<FoundManifest> FindCheckpoint(const CoordinatorCore& core, const std::string& job,
+                                             int64_t step) {
+  if (step == 0) return core.manifests().Latest(job);
+  CAROUSEL_ASSIGN_OR_RETURN(FoundManifest found, core.manifests().Before(job, step + 1));
+  if (found.manifest.step() == step) return found;
+  return absl::NotFoundError(absl::StrCat("job ", job, " has no checkpoint of step ", step,
+                                          "; `carousel get checkpoints ", job, "` lists them"));
+}
+
+std::unique_ptr<Worker::Stub> StubOf(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 6000);
+  return Worker::NewStub(
+      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+}
+
+template <typename Request>
+Request Filled(const CheckpointCall& call) {
+  Request request;
+  *request.mutable_spec() = call.spec;
+  *request.mutable_manifest() = call.manifest;
+  for (const Holder& holder : call.holders) *request.add_holders() = holder;
+  return request;
+}
+
+template <typename Message>
+grpc::Status Forward(const CheckpointCall& call, grpc::ClientContext* worker_context,
+                     std::unique_ptr<grpc::ClientReader<Message>> reader,
+                     grpc::ServerWriter<Message>* writer) {
+  Message message;
+  while (reader->Read(&message)) {
+    if (writer->Write(message)) continue;
+    worker_context->TryCancel();  // the caller left
+    break;
+  }
+  const grpc::Status status = reader->Finish();
+  if (status.ok()) return status;
+  return grpc::Status(status.error_code(),
+                      absl::StrCat("worker ", call.worker, ": ", status.error_message()));
+}
+
+}  // namespace
+
+absl::StatusOr<CheckpointCall> CallOn(const CoordinatorCore& core, const std::string& job,
+                                      int64_t step) {
+  CAROUSEL_RETURN_IF_ERROR(core.View(job).status());
+  CAROUSEL_ASSIGN_OR_RETURN(FoundManifest found, FindCheckpoint(core, job, step));
+  CheckpointCall call;
+  call.spec = found.manifest.resolved_job();
+  std::set<std::string> seen;
+  for (const ShardRef& unit : found.manifest.units()) {
+    if (!seen.insert(unit.holder()).second) continue;
+    const auto holder = core.state().workers().find(unit.holder());
+    if (holder == core.state().workers().end()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "worker ", unit.holder(), ", whose store holds unit ", unit.unit(), " of step ",
+          found.manifest.step(), ", is not attached; start it on its state folder"));
+    }
+    Holder& out = call.holders.emplace_back();
+    out.set_worker(unit.holder());
+    out.set_address(holder->second.hello().address());
+  }
+  const std::vector<std::string> free = FreeWorkers(core.state());
+  if (free.empty()) {
+    return absl::UnavailableError(
+        absl::StrCat("all of the ", core.state().workers().size(),
+                     " attached workers are busy; wait, or start one more worker"));
+  }
+  call.worker = free.front();
+  call.address = core.state().workers().at(call.worker).hello().address();
+  call.manifest = std::move(found.manifest);
+  return call;
+}
+
+grpc::Status ForwardEvaluate(const CheckpointCall& call, const EvaluateRequest& request,
+                             grpc::ServerContext* context,
+                             grpc::ServerWriter<EvaluateProgress>* writer) {
+  auto out = Filled<WorkerEvaluateRequest>(call);
+  *out.mutable_request() = request;
+  const auto worker_context = grpc::ClientContext::FromServerContext(*context);
+  const auto stub = StubOf(call.address);
+  return Forward(call, worker_context.get(), stub->Evaluate(worker_context.get(), out), writer);
+}
+
+grpc::Status ForwardGenerate(const CheckpointCall& call, const GenerateRequest& request,
+                             grpc::ServerContext* context,
+                             grpc::ServerWriter<GeneratedText>* writer) {
+  auto out = Filled<WorkerGenerateRequest>(call);
+  *out.mutable_request() = request;
+  const auto worker_context = grpc::ClientContext::FromServerContext(*context);
+  const auto stub = StubOf(call.address);
+  return Forward(call, worker_context.get(), stub->Generate(worker_context.get(), out), writer);
+}
+
+}  // namespace carousel

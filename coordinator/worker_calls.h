@@ -1,0 +1,38 @@
+// Calls that the coordinator passes on: evaluating a checkpoint and generating from it take the
+// mathematics, which workers have.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "coordinator/core.h"
+#include "proto/coordinator.pb.h"
+#include "proto/worker.grpc.pb.h"
+
+namespace carousel {
+
+// A checkpoint, where its shards are served, and a worker that has time for it.
+struct CheckpointCall {
+  std::string worker;
+  std::string address;
+  JobSpec spec;
+  Manifest manifest;
+  std::vector<Holder> holders;
+};
+
+// `step` 0 takes the newest checkpoint. kNotFound if there is none such; kFailedPrecondition names
+// holders that are not attached; kUnavailable if every worker is busy.
+absl::StatusOr<CheckpointCall> CallOn(const CoordinatorCore& core, const std::string& job,
+                                      int64_t step);
+
+// Run until the worker or the caller ends the stream. Errors name the worker.
+grpc::Status ForwardEvaluate(const CheckpointCall& call, const EvaluateRequest& request,
+                             grpc::ServerContext* context,
+                             grpc::ServerWriter<EvaluateProgress>* writer);
+grpc::Status ForwardGenerate(const CheckpointCall& call, const GenerateRequest& request,
+                             grpc::ServerContext* context,
+                             grpc::ServerWriter<GeneratedText>* writer);
+
+}  // namespace carousel

@@ -1,0 +1,358 @@
+// mLSTM, backward: one task a (sequence, head). The states before all chunks are computed anew from
+// the first, then the chunks are visited from the last to the first.
+#include "kernels/cpu/math.h"
+#include "kernels/cpu/mlstm_chunk.h"
+#include "kernels/cpu/run.h"
+#include "kernels/cpu/typed.h"
+
+namespace carousel::kernels::CAROUSEL_ISA {
+namespace mlstm {
+namespace {
+
+using tile::AsLeft;
+using tile::Multiply;
+using tile::Padded;
+using tile::Start;
+using tile::Transpose;
+using tile::TransposedLeft;
+
+// What is kept of one chunk after another.
+template <class T>
+struct BackwardScratch {
+  BackwardScratch(Arena& arena, const MlstmShape& s, int64_t chunks)
+      : gates(arena, s.chunk),
+        chunk(arena, s),
+        dstate(arena, s),
+        dc_columns(arena.TakeBlock<T>(s.v_dim, s.qk_dim)),
+        g(arena.TakeBlock<T>(s.chunk, s.v_dim)),
+        g_columns(arena.TakeBlock<T>(s.v_dim, s.chunk + 64 / sizeof(T))),
+        scores(arena.TakeBlock<T>(s.chunk, s.chunk)),
+        dscores(arena.TakeBlock<T>(s.chunk, s.chunk)),
+        dq_columns(arena.TakeBlock<T>(s.qk_dim, s.chunk)),
+        dq(arena.TakeBlock<T>(s.chunk, s.qk_dim)),
+        dk(arena.TakeBlock<T>(s.chunk, s.qk_dim)),
+        dv(arena.TakeBlock<T>(s.chunk, s.v_dim)),
+        dr(arena.Take<T>(s.chunk + 64)),
+        dforget(arena.Take<T>(s.chunk + 64)),
+        states(arena.Take<State<T>>(chunks + 1)) {
+    for (int64_t c = 0; c <= chunks; ++c) {
+      const State<T> state(arena, s);
+      if (states != nullptr) states[c] = state;
+    }
+  }
+
+  Gates<T> gates;
+  Chunk<T> chunk;
+  State<T> dstate;        // gradient of the state after the chunk
+  Block<T> dc_columns;    // [DHV, DQK] of it
+  Block<T> g, g_columns;  // [L, DHV], [DHV, L] dh / denominator, the gradient of the numerator
+  Block<T> scores;        // [j, i] decayed scores
+  Block<T> dscores;       // [j, i] gradient of k_j . qs_i
+  Block<T> dq_columns;    // [DQK, L] scratch
+  Block<T> dq, dk, dv;    // [L, DQK], [L, DQK], [L, DHV]; dq is the gradient of qs
+  T* dr;                  // [L] gradient of the normaliser n . qs
+  T* dforget;             // [L] gradient of log forget gates
+  State<T>* states;       // before each chunk, and after the last
+};
+
+template <class T>
+class BackwardHead {
+ public:
+  BackwardHead(const MlstmBackward& op, int64_t index, BackwardScratch<T>& scratch)
+      : op_(op),
+        shape_(op.shape),
+        index_(index),
+        head_(op, index),
+        h_(HeadRows<const T>(op.h, op.shape, index, op.shape.v_dim)),
+        r_(HeadRows<const T>(op.r, op.shape, index, 1)),
+        m_(HeadRows<const T>(op.m, op.shape, index, 1)),
+        dh_(HeadRows<const T>(op.dh, op.shape, index, op.shape.v_dim)),
+        dq_(HeadRows<T>(op.dq, op.shape, index, op.shape.qk_dim)),
+        dk_(HeadRows<T>(op.dk, op.shape, index, op.shape.qk_dim)),
+        dv_(HeadRows<T>(op.dv, op.shape, index, op.shape.v_dim)),
+        di_(HeadRows<T>(op.di, op.shape, index, 1)),
+        df_(HeadRows<T>(op.df, op.shape, index, 1)),
+        x_(scratch) {}
+
+  void Run() {
+    const int64_t chunks = (shape_.steps + shape_.chunk - 1) / shape_.chunk;
+    // The state after the last chunk is read with its gradient only.
+    ComputeStates(op_.dout.empty() ? chunks - 1 : chunks);
+    has_dstate_ = !op_.dout.empty();
+    if (has_dstate_) LoadState(op_.dout, shape_, index_, x_.dstate);
+    for (int64_t c = chunks - 1; c >= 0; --c) VisitChunk(c);
+    if (op_.din.empty()) return;
+    if (!has_dstate_) ClearState(shape_, x_.dstate);
+    StoreState(x_.dstate, shape_, index_, op_.din);
+  }
+
+ private:
+  int64_t FirstRow(int64_t chunk) const { return chunk * shape_.chunk; }
+  int64_t Rows(int64_t chunk) const { return Min(shape_.chunk, shape_.steps - FirstRow(chunk)); }
+
+  void ComputeGates(int64_t chunk) {
+    const bool has_state = chunk > 0 || !op_.in.empty();
+    T before = T(shape_.initial_m);
+    if (chunk > 0) {
+      before = *m_.Row(FirstRow(chunk) - 1);
+    } else if (has_state) {
+      before = op_.in.m.template As<T>()[index_];
+    }
+    x_.gates.Compute(head_, shape_, FirstRow(chunk), Rows(chunk), before, has_state);
+  }
+
+  void ComputeStates(int64_t count) {
+    if (!op_.in.empty()) LoadState(op_.in, shape_, index_, x_.states[0]);
+    for (int64_t c = 0; c < count; ++c) {
+      ComputeGates(c);
+      x_.chunk.LoadKeysAndValues(head_, shape_, FirstRow(c), Rows(c));
+      Advance(x_.gates, x_.chunk, shape_, x_.states[c], x_.states[c + 1]);
+    }
+  }
+
+  void VisitChunk(int64_t chunk) {
+    const State<T>& before = x_.states[chunk];
+    ComputeGates(chunk);
+    x_.chunk.Load(head_, shape_, FirstRow(chunk), Rows(chunk));
+    LoadOutputGradient(FirstRow(chunk), Rows(chunk));
+    if (has_dstate_) Transpose(shape_.qk_dim, shape_.v_dim, x_.dstate.c, x_.dc_columns);
+    for (int64_t p = x_.gates.piece_count - 1; p >= 0; --p) {
+      const Piece& piece = x_.gates.pieces[p];
+      WeighScores(piece, FirstRow(chunk));
+      QueryGradient(piece, before);
+      KeyGradient(piece);
+      ValueGradient(piece);
+      GateGradient(piece, FirstRow(chunk), x_.states[chunk + 1]);
+      StoreRows(piece, FirstRow(chunk));
+    }
+    StateGradient(x_.gates.pieces[0]);
+  }
+
+  // g = dh / denominator and dr, with h = numerator / (max(|r|, exp(-m)) + eps).
+  void LoadOutputGradient(int64_t first_row, int64_t rows) {
+    T* const inverse = x_.dforget;
+    for (int64_t t = 0; t < rows; ++t) {
+      const T value = *r_.Row(first_row + t), floor = x_.gates.floor[t];
+      inverse[t] = InverseDenominator(value, floor, T(shape_.epsilon));
+      const T slope = Magnitude(value) < floor || value == 0 ? T(0) : value > 0 ? T(1) : T(-1);
+      const T product = Dot(dh_.Row(first_row + t), h_.Row(first_row + t), shape_.v_dim);
+      x_.dr[t] = slope == 0 ? T(0) : -slope * (product * inverse[t]);
+    }
+    Pack(dh_, first_row, rows, shape_.v_dim, T(1), x_.g);
+    ScaleRows(rows, shape_.v_dim, inverse, x_.g, x_.g);
+    Transpose(rows, shape_.v_dim, x_.g, x_.g_columns);
+  }
+
+  // The decayed scores, and the gradient of the scores: (g_i . v_j + dr_i) * decay.
+  void WeighScores(const Piece& piece, int64_t first_row) {
+    const int64_t rows = piece.rows();
+    Scores(x_.chunk, piece, shape_.qk_dim, x_.scores);
+    for (int64_t j = 0; j < rows; j += kTriangle) {
+      Multiply<Start::kZero>(Min(kTriangle, rows - j), rows - j, shape_.v_dim,
+                             AsLeft(x_.chunk.v.At(piece.first + j, 0)),
+                             x_.g_columns.At(0, piece.first + j), x_.dscores.At(j, j));
+    }
+    for (int64_t j = 0; j < rows; ++j) {
+      Prefetch(first_row + piece.first + j);
+      const int64_t block = j / kTriangle * kTriangle;
+      T *const row = x_.scores.Row(j), *const drow = x_.dscores.Row(j);
+      for (int64_t i = block; i < rows; i += kLanes<T>) {
+        const Vec<T> decay = Exp(x_.gates.Decay(piece.first + j, piece.first + i));
+        Store<T>(row + i, Load<T>(row + i) * decay);
+        Store<T>(drow + i, (Load<T>(drow + i) + Load<T>(x_.dr + piece.first + i)) * decay);
+      }
+      for (int64_t i = block; i < j; ++i) row[i] = drow[i] = 0;
+    }
+  }
+
+  // Asks for the rows of the gradients that will be written, and for the same row of the chunk
+  // before.
+  void Prefetch(int64_t row) {
+    dq_.Prefetch(row, shape_.qk_dim);
+    dk_.Prefetch(row, shape_.qk_dim);
+    dv_.Prefetch(row, shape_.v_dim);
+    row -= shape_.chunk;
+    if (row < 0) return;
+    head_.q.Prefetch(row, shape_.qk_dim);
+    head_.k.Prefetch(row, shape_.qk_dim);
+    head_.v.Prefetch(row, shape_.v_dim);
+    h_.Prefetch(row, shape_.v_dim);
+    dh_.Prefetch(row, shape_.v_dim);
+  }
+
+  // dqs_i = carry_i (n dr_i + C g_i) + sum over j <= i of dscores_ij k_j.
+  void QueryGradient(const Piece& piece, const State<T>& before) {
+    const int64_t rows = piece.rows(), qk_dim = shape_.qk_dim;
+    if (piece.takes_state) {
+      for (int64_t d = 0; d < qk_dim; ++d) {
+        const Vec<T> n = Splat<T>(before.n[d]);
+        for (int64_t i = 0; i < rows; i += kLanes<T>) {
+          Store<T>(x_.dq_columns.Row(d) + i, n * Load<T>(x_.dr + i));
+        }
+      }
+      Multiply<Start::kFromC>(qk_dim, rows, shape_.v_dim, AsLeft(before.c), x_.g_columns,
+                              x_.dq_columns);
+      for (int64_t d = 0; d < qk_dim; ++d) {
+        for (int64_t i = 0; i < rows; i += kLanes<T>) {
+          T* const at = x_.dq_columns.Row(d) + i;
+          Store<T>(at, Load<T>(x_.gates.carry + i) * Load<T>(at));
+        }
+      }
+      Transpose(qk_dim, rows, x_.dq_columns, x_.dq);
+    }
+    const Block<T> keys = x_.chunk.k.At(piece.first, 0);
+    for (int64_t i = 0; i < rows; i += kTriangle) {
+      const int64_t count = Min(kTriangle, rows - i);
+      Continue(piece.takes_state, count, qk_dim, i + count, TransposedLeft(x_.dscores.At(0, i)),
+               keys, x_.dq.At(i, 0));
+    }
+  }
+
+  // dk_j = keep_j (dn + dC v_j) + sum over i >= j of dscores_ij qs_i.
+  void KeyGradient(const Piece& piece) {
+    const int64_t rows = piece.rows(), qk_dim = shape_.qk_dim;
+    const bool from_state = piece.gives_state && has_dstate_;
+    if (from_state) {
+      for (int64_t j = 0; j < rows; ++j) {
+        for (int64_t d = 0; d < qk_dim; d += kLanes<T>) {
+          Store<T>(x_.dk.Row(j) + d, Load<T>(x_.dstate.n + d));
+        }
+      }
+      Multiply<Start::kFromC>(rows, qk_dim, shape_.v_dim, AsLeft(x_.chunk.v.At(piece.first, 0)),
+                              x_.dc_columns, x_.dk);
+      ScaleRows(rows, qk_dim, x_.gates.keep + piece.first, x_.dk, x_.dk);
+    }
+    for (int64_t j = 0; j < rows; j += kTriangle) {
+      Continue(from_state, Min(kTriangle, rows - j), qk_dim, rows - j, AsLeft(x_.dscores.At(j, j)),
+               x_.chunk.q.At(piece.first + j, 0), x_.dk.At(j, 0));
+    }
+  }
+
+  // dv_j = keep_j (k_j dC) + sum over i >= j of scores_ij g_i.
+  void ValueGradient(const Piece& piece) {
+    const int64_t rows = piece.rows(), v_dim = shape_.v_dim;
+    const bool from_state = piece.gives_state && has_dstate_;
+    if (from_state) {
+      Multiply<Start::kZero>(rows, v_dim, shape_.qk_dim, AsLeft(x_.chunk.k.At(piece.first, 0)),
+                             x_.dstate.c, x_.dv);
+      ScaleRows(rows, v_dim, x_.gates.keep + piece.first, x_.dv, x_.dv);
+    }
+    for (int64_t j = 0; j < rows; j += kTriangle) {
+      Continue(from_state, Min(kTriangle, rows - j), v_dim, rows - j, AsLeft(x_.scores.At(j, j)),
+               x_.g.At(piece.first + j, 0), x_.dv.At(j, 0));
+    }
+  }
+
+  void Continue(bool goes_on, int64_t rows, int64_t columns, int64_t depth, tile::Left<T> a,
+                Block<T> b, Block<T> c) {
+    if (goes_on) {
+      Multiply<Start::kFromC>(rows, columns, depth, a, b, c);
+    } else {
+      Multiply<Start::kZero>(rows, columns, depth, a, b, c);
+    }
+  }
+
+  // di = k . dk; the gradient of f is a running sum, from the last row to the first.
+  void GateGradient(const Piece& piece, int64_t first_row, const State<T>& after) {
+    double sum = piece.gives_state && has_dstate_ ? StateProduct(after) : 0.0;
+    for (int64_t i = piece.rows() - 1; i >= 0; --i) {
+      const int64_t t = piece.first + i;
+      const T key_product = Dot(x_.chunk.k.Row(t), x_.dk.Row(i), shape_.qk_dim);
+      const T query_product = Dot(x_.chunk.q.Row(t), x_.dq.Row(i), shape_.qk_dim);
+      *di_.Row(first_row + t) = key_product;
+      sum += double(query_product) - double(key_product);
+      x_.dforget[t] = T(sum);
+    }
+    if (!piece.takes_state) x_.dforget[piece.first] = 0;
+    for (int64_t t = piece.first; t < piece.last; t += kLanes<T>) {
+      const Vec<T> slope = Sigmoid(-Load<T>(x_.gates.forget + t));
+      Store<T>(x_.dforget + t, Load<T>(x_.dforget + t) * slope);
+    }
+    for (int64_t t = piece.first; t < piece.last; ++t) *df_.Row(first_row + t) = x_.dforget[t];
+  }
+
+  // <dC, C> + <dn, n>
+  double StateProduct(const State<T>& after) {
+    LaneDot<double> dot;
+    for (int64_t d = 0; d < shape_.qk_dim; ++d) {
+      dot.Add(x_.dstate.c.Row(d), after.c.Row(d), shape_.v_dim);
+    }
+    dot.Add(x_.dstate.n, after.n, shape_.qk_dim);
+    return dot.Fold();
+  }
+
+  void StoreRows(const Piece& piece, int64_t first_row) {
+    const T scale = T(1) / Sqrt(T(shape_.qk_dim));
+    StoreBlock(dq_, shape_.qk_dim, scale, x_.dq, piece, first_row);
+    StoreBlock(dk_, shape_.qk_dim, T(1), x_.dk, piece, first_row);
+    StoreBlock(dv_, shape_.v_dim, T(1), x_.dv, piece, first_row);
+  }
+
+  void StoreBlock(Series<T> to, int64_t width, T factor, Block<T> from, const Piece& piece,
+                  int64_t first_row) {
+    const Vec<T> factors = Splat<T>(factor);
+    for (int64_t i = 0; i < piece.rows(); ++i) {
+      T* const row = to.Row(first_row + piece.first + i);
+      ForEachVector<T>(width, [&](int64_t c, int64_t count) {
+        StoreUpTo<T>(row + c, factors * Load<T>(from.Row(i) + c), count);
+      });
+    }
+  }
+
+  // dC = carry_last dC + sum over i of carry_i qs_i g_i^T, likewise dn with dr_i for g_i. Nothing
+  // flows back through a reset.
+  void StateGradient(const Piece& piece) {
+    if (!piece.takes_state) {
+      has_dstate_ = false;
+      return;
+    }
+    const bool goes_on = has_dstate_ && piece.gives_state;
+    const T carry = x_.gates.carry[piece.last - 1];
+    ScaleRows(piece.rows(), shape_.qk_dim, x_.gates.carry, x_.chunk.q, x_.chunk.weighted);
+    if (goes_on) {
+      for (int64_t d = 0; d < shape_.qk_dim; ++d) {
+        ScaleRows(1, shape_.v_dim, &carry, x_.dstate.c.At(d, 0), x_.dstate.c.At(d, 0));
+      }
+      ScaleRows(1, shape_.qk_dim, &carry, {x_.dstate.n, 0}, {x_.dstate.n, 0});
+    }
+    Continue(goes_on, shape_.qk_dim, shape_.v_dim, piece.rows(), TransposedLeft(x_.chunk.weighted),
+             x_.g, x_.dstate.c);
+    for (int64_t d = 0; d < Padded<T>(shape_.qk_dim); d += kLanes<T>) {
+      Vec<T> sum = goes_on ? Load<T>(x_.dstate.n + d) : Vec<T>{};
+      for (int64_t i = 0; i < piece.rows(); ++i) {
+        sum = Fma(Splat<T>(x_.dr[i]), Load<T>(x_.chunk.weighted.Row(i) + d), sum);
+      }
+      Store<T>(x_.dstate.n + d, sum);
+    }
+    has_dstate_ = true;
+  }
+
+  const MlstmBackward& op_;
+  const MlstmShape& shape_;
+  const int64_t index_;
+  const Head<T> head_;
+  const Series<const T> h_, r_, m_, dh_;
+  const Series<T> dq_, dk_, dv_, di_, df_;
+  BackwardScratch<T>& x_;
+  bool has_dstate_ = false;  // else the gradient of the state after the chunk is zero
+};
+
+}  // namespace
+}  // namespace mlstm
+
+void Run(Context& context, const MlstmBackward& op) {
+  mlstm::CheckShape(op.shape);
+  const int64_t chunks = (op.shape.steps + op.shape.chunk - 1) / op.shape.chunk;
+  Typed(op.q.data.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    mlstm::Arena measure;
+    mlstm::BackwardScratch<T>(measure, op.shape, chunks);
+    Parallel(context, op.shape.batch * op.shape.heads, [&](int64_t index, int thread) {
+      mlstm::Arena arena(context.Scratch(thread, Context::kOperation, measure.used()));
+      mlstm::BackwardScratch<T> scratch(arena, op.shape, chunks);
+      mlstm::BackwardHead<T>(op, index, scratch).Run();
+    });
+  });
+}
+
+}  // namespace carousel::kernels::CAROUSEL_ISA

@@ -1,0 +1,181 @@
+// mLSTM, forward: one task a (sequence, head).
+#include "kernels/cpu/math.h"
+#include "kernels/cpu/mlstm_chunk.h"
+#include "kernels/cpu/run.h"
+#include "kernels/cpu/typed.h"
+
+namespace carousel::kernels::CAROUSEL_ISA {
+namespace mlstm {
+namespace {
+
+using tile::AsLeft;
+using tile::Multiply;
+using tile::Padded;
+using tile::Start;
+using tile::TransposedLeft;
+
+template <class T>
+struct ForwardScratch {
+  ForwardScratch(Arena& arena, const MlstmShape& shape)
+      : state(arena, shape),
+        gates(arena, shape.chunk),
+        chunk(arena, shape),
+        carried(arena.TakeBlock<T>(shape.qk_dim, shape.chunk)),
+        scores(arena.TakeBlock<T>(shape.chunk, shape.chunk)),
+        numerator(arena.TakeBlock<T>(shape.chunk, shape.v_dim)),
+        normaliser(arena.Take<T>(Padded<T>(shape.chunk))) {}
+
+  State<T> state;
+  Gates<T> gates;
+  Chunk<T> chunk;
+  Block<T> carried;    // [DQK, L] queries times the weight of the state
+  Block<T> scores;     // [j, i]
+  Block<T> numerator;  // [L, DHV]
+  T* normaliser;       // n . qs of a piece
+};
+
+template <class T>
+class ForwardHead {
+ public:
+  ForwardHead(const MlstmForward& op, int64_t index, ForwardScratch<T>& scratch)
+      : op_(op),
+        shape_(op.shape),
+        index_(index),
+        head_(op, index),
+        h_(HeadRows<T>(op.h, op.shape, index, op.shape.v_dim)),
+        r_(HeadRows<T>(op.r, op.shape, index, 1)),
+        m_(HeadRows<T>(op.m, op.shape, index, 1)),
+        x_(scratch) {}
+
+  void Run() {
+    bool has_state = !op_.in.empty();
+    T before = T(shape_.initial_m);
+    if (has_state) {
+      LoadState(op_.in, shape_, index_, x_.state);
+      before = op_.in.m.template As<T>()[index_];
+    }
+    for (int64_t first = 0; first < shape_.steps; first += shape_.chunk) {
+      const int64_t rows = Min(shape_.chunk, shape_.steps - first);
+      x_.gates.Compute(head_, shape_, first, rows, before, has_state);
+      x_.chunk.Load(head_, shape_, first, rows);
+      for (int64_t p = 0; p < x_.gates.piece_count; ++p) {
+        const Piece& piece = x_.gates.pieces[p];
+        WeighScores(piece, first);
+        Accumulate(piece);
+        StoreRows(piece, first);
+      }
+      Advance(x_.gates, x_.chunk, shape_, x_.state, x_.state);
+      has_state = true;
+      before = x_.gates.m[rows - 1];
+    }
+    if (!op_.out.empty()) {
+      StoreState(x_.state, shape_, index_, op_.out);
+      op_.out.m.template As<T>()[index_] = before;
+    }
+  }
+
+ private:
+  // Scores times decays, and the normaliser of the piece's rows.
+  void WeighScores(const Piece& piece, int64_t first_row) {
+    if (piece.takes_state) CarryQueries(piece);
+    Scores(x_.chunk, piece, shape_.qk_dim, x_.scores);
+    const int64_t rows = piece.rows();
+    for (int64_t i = 0; i < rows && !piece.takes_state; ++i) x_.normaliser[i] = 0;
+    for (int64_t j = 0; j < rows; ++j) {
+      Prefetch(first_row + piece.first + j);
+      const int64_t block = j / kTriangle * kTriangle;
+      T* const row = x_.scores.Row(j);
+      for (int64_t i = block; i < rows; i += kLanes<T>) {
+        const Vec<T> decay = Exp(x_.gates.Decay(piece.first + j, piece.first + i));
+        Store<T>(row + i, Load<T>(row + i) * decay);
+      }
+      for (int64_t i = block; i < j; ++i) row[i] = 0;
+      for (int64_t i = block; i < rows; i += kLanes<T>) {
+        Store<T>(x_.normaliser + i, Load<T>(x_.normaliser + i) + Load<T>(row + i));
+      }
+    }
+  }
+
+  // Asks for the row of h that will be written, and for the same row of the next chunk.
+  void Prefetch(int64_t row) {
+    h_.Prefetch(row, shape_.v_dim);
+    row += shape_.chunk;
+    if (row >= shape_.steps) return;
+    head_.q.Prefetch(row, shape_.qk_dim);
+    head_.k.Prefetch(row, shape_.qk_dim);
+    head_.v.Prefetch(row, shape_.v_dim);
+  }
+
+  // The queries' share in the state before the chunk; starts the normaliser.
+  void CarryQueries(const Piece& piece) {
+    for (int64_t i = 0; i < piece.rows(); i += kLanes<T>) {
+      const Vec<T> weight = Load<T>(x_.gates.carry + i);
+      Vec<T> sum = {};
+      for (int64_t d = 0; d < shape_.qk_dim; ++d) {
+        const Vec<T> query = weight * Load<T>(x_.chunk.q_columns.Row(d) + i);
+        Store<T>(x_.carried.Row(d) + i, query);
+        sum = Fma(query, Splat<T>(x_.state.n[d]), sum);
+      }
+      Store<T>(x_.normaliser + i, sum);
+    }
+  }
+
+  void Accumulate(const Piece& piece) {
+    const int64_t rows = piece.rows();
+    if (piece.takes_state) {
+      Multiply<Start::kZero>(rows, shape_.v_dim, shape_.qk_dim, TransposedLeft(x_.carried),
+                             x_.state.c, x_.numerator);
+    }
+    const Block<T> values = x_.chunk.v.At(piece.first, 0);
+    for (int64_t i = 0; i < rows; i += kTriangle) {
+      const int64_t count = Min(kTriangle, rows - i);
+      const auto weights = TransposedLeft(x_.scores.At(0, i));
+      if (piece.takes_state) {
+        Multiply<Start::kFromC>(count, shape_.v_dim, i + count, weights, values,
+                                x_.numerator.At(i, 0));
+      } else {
+        Multiply<Start::kZero>(count, shape_.v_dim, i + count, weights, values,
+                               x_.numerator.At(i, 0));
+      }
+    }
+  }
+
+  void StoreRows(const Piece& piece, int64_t first_row) {
+    for (int64_t i = 0; i < piece.rows(); ++i) {
+      const int64_t t = piece.first + i, row = first_row + t;
+      *r_.Row(row) = x_.normaliser[i];
+      *m_.Row(row) = x_.gates.m[t];
+      const Vec<T> factor =
+          Splat<T>(InverseDenominator(x_.normaliser[i], x_.gates.floor[t], T(shape_.epsilon)));
+      ForEachVector<T>(shape_.v_dim, [&](int64_t c, int64_t count) {
+        StoreUpTo<T>(h_.Row(row) + c, Load<T>(x_.numerator.Row(i) + c) * factor, count);
+      });
+    }
+  }
+
+  const MlstmForward& op_;
+  const MlstmShape& shape_;
+  const int64_t index_;
+  const Head<T> head_;
+  const Series<T> h_, r_, m_;
+  ForwardScratch<T>& x_;
+};
+
+}  // namespace
+}  // namespace mlstm
+
+void Run(Context& context, const MlstmForward& op) {
+  mlstm::CheckShape(op.shape);
+  Typed(op.q.data.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    mlstm::Arena measure;
+    mlstm::ForwardScratch<T>(measure, op.shape);
+    Parallel(context, op.shape.batch * op.shape.heads, [&](int64_t index, int thread) {
+      mlstm::Arena arena(context.Scratch(thread, Context::kOperation, measure.used()));
+      mlstm::ForwardScratch<T> scratch(arena, op.shape);
+      mlstm::ForwardHead<T>(op, index, scratch).Run();
+    });
+  });
+}
+
+}  // namespace carousel::kernels::CAROUSEL_ISA

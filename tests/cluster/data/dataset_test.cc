@@ -1,0 +1,123 @@
+#include "cluster/data/dataset.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "cluster/data/builder.h"
+#include "proto/job.pb.h"
+#include "tests/cluster/data/scratch.h"
+
+namespace carousel {
+namespace {
+
+using absl::StatusCode;
+
+std::string BuiltFolder(std::string_view text = "some text to train on") {
+  const std::string folder = ScratchFolder();
+  BuildOptions options;
+  options.inputs = {WriteText(folder + "/a.txt", text)};
+  options.output = folder + "/set";
+  options.held_out_block_tokens = 4;
+  EXPECT_TRUE(BuildDataset(options).ok());
+  return options.output;
+}
+
+void Edit(const std::string& path, std::string_view from, std::string_view to) {
+  std::string content = ReadText(path);
+  const size_t at = content.find(from);
+  ASSERT_NE(at, std::string::npos);
+  WriteText(path, content.replace(at, from.size(), to));
+}
+
+TEST(DatasetTest, OpensWhatWasBuilt) {
+  const auto dataset = Dataset::OpenFolder(BuiltFolder());
+
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ((*dataset)->source().token_count(), 22);
+  EXPECT_EQ((*dataset)->vocabulary(), 257);
+  EXPECT_EQ((*dataset)->Part(CorpusSide::kHeldOut).token_count(), 4);
+  EXPECT_EQ((*dataset)->Part(CorpusSide::kTraining).token_count(), 18);
+}
+
+TEST(DatasetTest, AFileOfAnotherSizeIsNamed) {
+  const std::string folder = BuiltFolder();
+  std::filesystem::resize_file(folder + "/tokens.bin", 10);
+  ExpectError(Dataset::OpenFolder(folder).status(), StatusCode::kDataLoss,
+              {"tokens.bin", "has 10 bytes, its manifest says 44"});
+}
+
+TEST(DatasetTest, AnIndexOfAnotherBuildIsNamed) {
+  const std::string folder = BuiltFolder();
+  Edit(folder + "/manifest.json", ReadManifest(folder)->idx.xxh3_128, std::string(32, '0'));
+  ExpectError(Dataset::OpenFolder(folder).status(), StatusCode::kDataLoss,
+              {"tokens.idx", "its hash is"});
+}
+
+TEST(DatasetTest, AMissingFileIsNamed) {
+  const std::string folder = BuiltFolder();
+  std::filesystem::remove(folder + "/tokens.idx");
+  ExpectError(Dataset::OpenFolder(folder).status(), StatusCode::kNotFound, {"tokens.idx"});
+}
+
+TEST(DatasetTest, CountsThatDisagreeAreNamed) {
+  const std::string folder = BuiltFolder();
+  Edit(folder + "/manifest.json", "\"tokens\": 22", "\"tokens\": 21");
+  ExpectError(Dataset::OpenFolder(folder).status(), StatusCode::kDataLoss,
+              {"manifest.json", "tokens: is 21", "22"});
+}
+
+TEST(DatasetTest, AnotherTokenizerIsRefused) {
+  const std::string folder = BuiltFolder();
+  Edit(folder + "/manifest.json", "\"byte\"", "\"gpt2\"");
+  ExpectError(Dataset::OpenFolder(folder).status(), StatusCode::kInvalidArgument,
+              {"tokenizer", "gpt2"});
+}
+
+TEST(DatasetTest, WhatABuildLeftUnfinishedIsNoDataset) {
+  const std::string folder = ScratchFolder();
+  WriteText(folder + "/tokens.bin", "half");
+  ExpectError(Dataset::OpenFolder(folder).status(), StatusCode::kNotFound, {"no dataset there"});
+}
+
+TEST(DatasetTest, TheContentHashStandsForTheTokensAndTheSplitOnly) {
+  const std::string folder = BuiltFolder();
+  const std::string hash = (*Dataset::OpenFolder(folder))->content_hash();
+  EXPECT_EQ(hash.size(), 32u);
+
+  std::filesystem::rename(folder, folder + "2");
+  EXPECT_EQ((*Dataset::OpenFolder(folder + "2"))->content_hash(), hash);
+
+  Edit(folder + "2/manifest.json", "\"every\": 50", "\"every\": 49");
+  EXPECT_NE((*Dataset::OpenFolder(folder + "2"))->content_hash(), hash);
+}
+
+TEST(DatasetTest, AJobNamesAFolderOrTheSyntheticCorpus) {
+  DataSpec spec;
+  ExpectError(Dataset::Open(spec).status(), StatusCode::kInvalidArgument, {"neither"});
+
+  spec.set_dataset(BuiltFolder());
+  EXPECT_TRUE(Dataset::Open(spec).ok());
+
+  spec.mutable_synthetic()->set_tokens(100000);
+  spec.mutable_synthetic()->set_mean_document_length(100);
+  ExpectError(Dataset::Open(spec).status(), StatusCode::kInvalidArgument, {"both"});
+
+  spec.clear_dataset();
+  const auto synthetic = Dataset::Open(spec);
+  ASSERT_TRUE(synthetic.ok()) << synthetic.status();
+  EXPECT_EQ((*synthetic)->source().token_count(), 100000);
+  EXPECT_GT((*synthetic)->Part(CorpusSide::kHeldOut).token_count(), 4000);
+  EXPECT_FALSE((*synthetic)->manifest().has_value());
+}
+
+TEST(DatasetTest, ErrorsNameTheJobsField) {
+  DataSpec spec;
+  spec.set_dataset("/nowhere/set");
+  ExpectError(Dataset::Open(spec).status(), StatusCode::kNotFound,
+              {"data.dataset: /nowhere/set: no dataset there"});
+}
+
+}  // namespace
+}  // namespace carousel

@@ -1,0 +1,112 @@
+#include "cluster/job/job_file.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+
+#include "cluster/job/contract.h"
+#include "cluster/job/model_layout.h"
+#include "cluster/job/segments.h"
+
+namespace carousel {
+namespace {
+
+JobSpec Example(const std::string& name) {
+  const auto job = LoadJobFile("cluster/jobs/" + name + ".yaml");
+  EXPECT_TRUE(job.ok()) << job.status();
+  return job.value_or(JobSpec());
+}
+
+TEST(JobFileTest, EveryExampleLoadsUnderItsOwnName) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator("cluster/jobs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    const std::string stem = entry.path().stem().string();
+    EXPECT_EQ(Example(stem).name(), stem);
+    names.insert(stem);
+  }
+  for (const char* name : {"smoke", "quickstart", "invariance", "xlstm-125m", "xlstm-7b"}) {
+    EXPECT_TRUE(names.count(name)) << name;
+  }
+}
+
+TEST(JobFileTest, AnExampleReadsBackFromItsResolvedText) {
+  for (const char* name : {"smoke", "quickstart", "invariance", "xlstm-125m", "xlstm-7b"}) {
+    const JobSpec job = Example(name);
+    const auto again = ResolveJob(ParseJob(JobToYaml(job), "resolved"));
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(JobToYaml(*again), JobToYaml(job));
+    EXPECT_EQ(ContractHash(*again), ContractHash(job));
+  }
+}
+
+TEST(JobFileTest, SmokeShowsEverythingInAFewSteps) {
+  const JobSpec job = Example("smoke");
+  std::set<UnitKind> kinds;
+  const ModelLayout layout = LayOut(job.model());
+  for (const UnitLayout& unit : layout.units) kinds.insert(unit.kind);
+  EXPECT_GE(layout.units.size(), 6u);
+  EXPECT_TRUE(kinds.count(UnitKind::kMlstmBlock) && kinds.count(UnitKind::kSlstmBlock));
+  EXPECT_GE(ChunksPerSequence(job.data().sequence_length(), job.numerics().chunk_length()), 4);
+  EXPECT_GE(MicroBatches(job), 4);
+  EXPECT_TRUE(job.data().has_synthetic());
+  EXPECT_EQ(job.pipeline().stages(), 0);
+  EXPECT_EQ(job.pipeline().segments(), 0);
+  EXPECT_EQ(job.pipeline().schedule(), SCHEDULE_KIND_UNSPECIFIED);
+  EXPECT_EQ(job.steps(), 6);
+}
+
+TEST(JobFileTest, InvarianceExceedsEveryConstantWithoutBeingDividedByIt) {
+  constexpr int64_t kMatmulBlock = 384, kSoftmaxBlock = 512, kTile = 32, kLanes = 32;
+  const JobSpec job = Example("invariance");
+  const ModelSpec& model = job.model();
+  const auto exceeds = [](int64_t value, int64_t constant) {
+    return value > constant && value % constant != 0;
+  };
+  EXPECT_TRUE(exceeds(WidthsOf(model).mlstm_inner, kMatmulBlock));
+  EXPECT_TRUE(
+      exceeds(job.numerics().micro_batch_size() * job.data().sequence_length(), kMatmulBlock));
+  EXPECT_TRUE(exceeds(model.vocab_size(), kSoftmaxBlock));
+  EXPECT_TRUE(exceeds(model.dim(), kTile));
+  EXPECT_TRUE(exceeds(model.dim(), kLanes));
+  EXPECT_TRUE(exceeds(LayOut(model).units[0].Elements(), TensorLayout::kGranule));
+  EXPECT_TRUE(exceeds(job.data().sequence_length(), 3 * job.numerics().chunk_length()));
+  EXPECT_GE(ChunksPerSequence(job.data().sequence_length(), job.numerics().chunk_length()), 4);
+  EXPECT_LT(job.data().synthetic().mean_document_length(), job.data().sequence_length() / 2);
+  EXPECT_TRUE(model.tie_embeddings());
+  EXPECT_GE(UnitCount(model), 4);
+  EXPECT_EQ(MicroBatches(job) % 4, 0);
+  EXPECT_TRUE(
+      LoadJobFile("cluster/jobs/invariance.yaml", {ParseOverride("numerics.max_replicas=2").value(),
+                                                   ParseOverride("pipeline.stages=4").value(),
+                                                   ParseOverride("pipeline.segments=4").value()})
+          .ok());
+}
+
+TEST(JobFileTest, FilesThatAreNoneAreRefused) {
+  const std::string folder = std::getenv("TEST_TMPDIR");
+  EXPECT_EQ(LoadJobFile(folder + "/absent.yaml").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(LoadJobFile(folder).status().message(),
+            folder + ": is not a file; name the job file itself");
+  EXPECT_FALSE(LoadJobFile("/dev/zero").ok());
+
+  const std::string huge = folder + "/huge.yaml";
+  std::ofstream(huge) << std::string(1 << 20, '#');
+  EXPECT_NE(LoadJobFile(huge).status().message().find("more than the limit of 262144"),
+            absl::string_view::npos);
+}
+
+TEST(JobFileTest, FaultsNameTheFileAsItWasGiven) {
+  const std::string path = std::string(std::getenv("TEST_TMPDIR")) + "/job.yaml";
+  std::ofstream(path) << "name: a\nstepz: 3\n";
+  const auto job = LoadJobFile(path);
+  EXPECT_NE(job.status().message().find(path + ":2:1: unknown field \"stepz\""),
+            absl::string_view::npos);
+}
+
+}  // namespace
+}  // namespace carousel

@@ -1,0 +1,367 @@
+// A cluster in one thread: the real coordinator, and workers that train by writing down what they
+// would have computed. Messages lie in queues until somebody delivers them, in an order of the
+// test's choosing; a session keeps its own order, as a stream does. Time is moved by hand.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "cluster/state_digest.h"
+#include "cluster/store.h"
+#include "coordinator/core.h"
+
+namespace carousel {
+
+// A resolved job of `blocks` + 2 units.
+inline JobSpec TinyJob(const std::string& name, int steps, int blocks = 4) {
+  JobSpec spec;
+  spec.set_name(name);
+  spec.set_steps(steps);
+  spec.mutable_model()->set_num_blocks(blocks);
+  spec.mutable_data()->set_sequence_length(256);
+  spec.mutable_data()->set_batch_size(8);
+  spec.mutable_numerics()->set_micro_batch_size(2);
+  spec.mutable_numerics()->set_chunk_length(64);
+  spec.mutable_checkpoint()->set_keep(3);
+  return spec;
+}
+
+// What unit `unit` of a job is after `step` steps: all that training comes to in this world.
+inline Digest TrainedUnit(int unit, int64_t step) {
+  return DigestOf("unit " + std::to_string(unit) + " step " + std::to_string(step));
+}
+
+inline std::string TrainedState(const JobSpec& spec, int64_t step) {
+  std::vector<Digest> units;
+  for (int u = 0; u < spec.model().num_blocks() + 2; ++u) units.push_back(TrainedUnit(u, step));
+  return StateDigest(units, step, step * spec.data().batch_size()).Hex();
+}
+
+class FakeCluster : public Outbox {
+ public:
+  FakeCluster() : store_(NewMemoryStore()) { Start(); }
+
+  // --- the coordinator ---
+
+  void Start() {
+    CoreOptions options;
+    options.store = store_.get();
+    options.cluster_id = "cluster";
+    options.clock = &clock_;
+    options.outbox = this;
+    auto coordinator = CoordinatorCore::Open(options);
+    ASSERT_TRUE(coordinator.ok()) << coordinator.status();
+    coordinator_ = *std::move(coordinator);
+  }
+
+  // kill -9 and start again: sessions are over, the store stays.
+  void RestartCoordinator() {
+    const std::string before = Durable(coordinator_->state());
+    coordinator_.reset();
+    CoordinatorState replayed;
+    ASSERT_TRUE(Journal::Open(store_.get(), &replayed).ok());
+    EXPECT_EQ(Durable(replayed), before) << "the journal is the state";
+    for (auto& [id, worker] : workers_) worker.LeaveSession();
+    Start();
+  }
+
+  CoordinatorCore& operator*() { return *coordinator_; }
+  CoordinatorCore* operator->() { return coordinator_.get(); }
+  SimulatedClock& clock() { return clock_; }
+  Store& store() { return *store_; }
+
+  std::string Submit(const JobSpec& spec) {
+    auto id = coordinator_->Submit(NewRequest(), spec, "contract");
+    EXPECT_TRUE(id.ok()) << id.status();
+    return id.ok() ? *id : "";
+  }
+  std::string NewRequest() { return "request-" + std::to_string(++requests_); }
+  Job View(const std::string& job) { return *coordinator_->View(job); }
+  JobState StateOf(const std::string& job) { return View(job).state(); }
+
+  // --- workers ---
+
+  void Attach(const std::string& id, bool serves_only = false) {
+    Worker& worker = workers_[id];
+    if (worker.session != 0) return;
+    worker.session = ++sessions_;
+    Hello hello;
+    hello.set_worker(id);
+    hello.set_address(id + ":1");
+    hello.set_serves_only(serves_only);
+    const absl::Status joined = coordinator_->Join(worker.session, hello);
+    if (!joined.ok()) worker.LeaveSession();
+    EXPECT_TRUE(joined.ok()) << joined;
+  }
+  void AttachAll(int count) {
+    for (int w = 1; w <= count; ++w) Attach("w" + std::to_string(w));
+  }
+
+  // The process dies; the end of its stream is noticed at once.
+  void Kill(const std::string& id) {
+    Worker& worker = workers_[id];
+    const uint64_t session = worker.session;
+    worker.LeaveSession();
+    if (session != 0) coordinator_->Lose(session, "its connection closed");
+  }
+
+  bool IsAttached(const std::string& id) { return workers_[id].session != 0; }
+  void Heartbeats() {
+    for (auto& [id, worker] : workers_) {
+      if (worker.session == 0) continue;
+      WorkerMessage message;
+      message.mutable_heartbeat();
+      coordinator_->Receive(worker.session, message);
+    }
+  }
+  void SendFrom(const std::string& id, const WorkerMessage& message) {
+    coordinator_->Receive(workers_[id].session, message);
+  }
+
+  // --- the world moves: one thing at a time ---
+
+  // Does one of the possible things, chosen by `random`: a message arrives, or a run makes a step.
+  // False if nothing is possible.
+  bool Move(std::mt19937* random) {
+    std::vector<std::string> possible;
+    for (auto& [id, worker] : workers_) {
+      if (!worker.in.empty()) possible.push_back("<" + id);
+      if (!worker.out.empty()) possible.push_back(">" + id);
+      if (CanStep(id)) possible.push_back("!" + id);
+    }
+    if (possible.empty()) return false;
+    const std::string chosen = possible[(*random)() % possible.size()];
+    const std::string id = chosen.substr(1);
+    if (chosen[0] == '<') Deliver(id);
+    if (chosen[0] == '>') Report(id);
+    if (chosen[0] == '!') StepRun(id);
+    return true;
+  }
+
+  // Until nothing is possible any more.
+  void Settle(uint32_t seed = 1) {
+    std::mt19937 random(seed);
+    for (int i = 0; i < 100000; ++i) {
+      if (!Move(&random)) return;
+    }
+    FAIL() << "the cluster never comes to rest";
+  }
+
+  // Until the job has applied `step` steps (as reported).
+  void RunToStep(const std::string& job, int64_t step, uint32_t seed = 1) {
+    std::mt19937 random(seed);
+    while (View(job).step() < step) {
+      ASSERT_TRUE(Move(&random)) << JobState_Name(StateOf(job)) << " " << View(job).reason();
+    }
+  }
+
+  // --- Outbox ---
+
+  void Send(uint64_t session, CoordinatorMessage message) override {
+    for (auto& [id, worker] : workers_) {
+      if (worker.session == session) worker.in.push_back(std::move(message));
+    }
+  }
+  void Close(uint64_t session, std::string_view) override {
+    for (auto& [id, worker] : workers_) {
+      if (worker.session == session) worker.LeaveSession();
+    }
+  }
+
+ private:
+  struct Worker {
+    uint64_t session = 0;
+    std::deque<CoordinatorMessage> in;
+    std::deque<WorkerMessage> out;
+    uint64_t newest_epoch = 0;
+    // The stage it holds, if any.
+    Plan plan;
+    JobSpec spec;
+    int stage = -1;
+    bool started = false;
+    int64_t step = 0;
+    bool checkpoint = false, stop = false;  // asked of the last stage
+
+    void LetGo() { stage = -1; }
+    void LeaveSession() {
+      session = 0;
+      in.clear();
+      out.clear();
+      LetGo();
+    }
+    bool IsLast() const { return stage == plan.stages_size() - 1; }
+  };
+
+  static std::string Durable(CoordinatorState state) {
+    std::string text;
+    for (const auto& [id, worker] : std::map(state.workers().begin(), state.workers().end())) {
+      text += id + worker.SerializeAsString();
+    }
+    state.clear_workers();
+    return text + state.SerializeAsString();
+  }
+
+  void Deliver(const std::string& id) {
+    Worker& worker = workers_[id];
+    const CoordinatorMessage message = worker.in.front();
+    worker.in.pop_front();
+    WorkerMessage answer;
+    switch (message.message_case()) {
+      case CoordinatorMessage::kMeasure:
+        answer.mutable_measured()->set_job(message.measure().job());
+        answer.mutable_measured()->set_epoch(message.measure().epoch());
+        for (int u = 0; u < message.measure().spec().model().num_blocks() + 2; ++u) {
+          UnitCost* cost = answer.mutable_measured()->add_units();
+          cost->set_forward(1);
+          cost->set_backward(1);
+          cost->set_weight_gradient(1);
+        }
+        worker.out.push_back(answer);
+        break;
+      case CoordinatorMessage::kInstall: {
+        const Install& install = message.install();
+        EXPECT_GT(install.plan().epoch(), worker.newest_epoch) << "epochs only grow";
+        worker.newest_epoch = install.plan().epoch();
+        worker.plan = install.plan();
+        worker.spec = install.spec();
+        worker.stage = install.stage();
+        worker.started = worker.checkpoint = worker.stop = false;
+        worker.step = install.has_restore() ? install.restore().step() : 0;
+        for (const ShardRef& shard : install.restore().units()) {
+          EXPECT_EQ(shard.digest(), TrainedUnit(shard.unit(), worker.step).AsBytes());
+        }
+        answer.mutable_installed()->set_job(install.plan().job());
+        answer.mutable_installed()->set_epoch(install.plan().epoch());
+        worker.out.push_back(answer);
+        break;
+      }
+      case CoordinatorMessage::kStart:
+        if (worker.stage >= 0 && worker.plan.epoch() == message.start().epoch()) {
+          worker.started = true;
+        }
+        break;
+      case CoordinatorMessage::kBoundary:
+        if (worker.stage >= 0 && worker.plan.epoch() == message.boundary().epoch()) {
+          EXPECT_TRUE(worker.IsLast());
+          worker.checkpoint |= message.boundary().checkpoint();
+          worker.stop |= message.boundary().stop();
+        }
+        break;
+      case CoordinatorMessage::kDrop:
+        if (worker.stage >= 0 && worker.plan.job() == message.drop().job() &&
+            worker.plan.epoch() <= message.drop().epoch()) {
+          worker.LetGo();
+        }
+        break;
+      default:
+        break;
+    }
+  }
+
+  void Report(const std::string& id) {
+    Worker& worker = workers_[id];
+    const WorkerMessage message = worker.out.front();
+    worker.out.pop_front();
+    coordinator_->Receive(worker.session, message);
+  }
+
+  Worker* Neighbour(const Worker& worker, int stage) {
+    Worker& other = workers_[worker.plan.stages(stage).worker()];
+    const bool same = other.stage == stage && other.plan.epoch() == worker.plan.epoch();
+    return same && other.started ? &other : nullptr;
+  }
+
+  // The last stage of a run whose every stage has started and not stopped.
+  bool CanStep(const std::string& id) {
+    Worker& worker = workers_[id];
+    if (worker.stage < 0 || !worker.started || !worker.IsLast()) return false;
+    for (int k = 0; k < worker.plan.stages_size(); ++k) {
+      if (Neighbour(worker, k) == nullptr) return false;
+    }
+    return true;
+  }
+
+  // One step of all stages, with what the last one decides for its end.
+  void StepRun(const std::string& id) {
+    Worker& last = workers_[id];
+    const int64_t step = last.step + 1;
+    const int64_t every = last.spec.checkpoint().every_steps();
+    const bool end = step == last.spec.steps();
+    const bool stop = last.stop || end;
+    const bool checkpoint = last.checkpoint || stop || (every > 0 && step % every == 0);
+    last.checkpoint = false;
+    for (int k = 0; k < last.plan.stages_size(); ++k) {
+      Worker& worker = *Neighbour(last, k);
+      EXPECT_EQ(worker.step, step - 1);
+      worker.step = step;
+      ReportStep(&worker, step);
+      if (checkpoint) Prepare(&worker, step);
+    }
+    if (!stop) return;
+    for (auto& [other_id, worker] : workers_) {
+      if (worker.stage < 0 || worker.plan.epoch() != last.plan.epoch()) continue;
+      WorkerMessage message;
+      message.mutable_stopped()->set_job(worker.plan.job());
+      message.mutable_stopped()->set_epoch(worker.plan.epoch());
+      message.mutable_stopped()->set_step(step);
+      worker.out.push_back(message);
+      worker.started = false;
+    }
+  }
+
+  void ReportStep(Worker* worker, int64_t step) {
+    WorkerMessage message;
+    StepReport* report = message.mutable_step();
+    const StagePlan& stage = worker->plan.stages(worker->stage);
+    report->set_job(worker->plan.job());
+    report->set_epoch(worker->plan.epoch());
+    report->set_step(step);
+    report->set_first_unit(stage.first_unit());
+    for (int u = stage.first_unit(); u < stage.end_unit(); ++u) {
+      report->add_unit_digests(std::string(TrainedUnit(u, step).AsBytes()));
+    }
+    report->set_seconds(1);
+    report->set_busy_seconds(0.75);
+    if (worker->IsLast()) {
+      report->set_last_stage(true);
+      report->set_loss(10.0 / static_cast<double>(step));
+      report->set_tokens(100);
+    }
+    worker->out.push_back(message);
+  }
+
+  void Prepare(Worker* worker, int64_t step) {
+    WorkerMessage message;
+    Prepared* prepared = message.mutable_prepared();
+    const StagePlan& stage = worker->plan.stages(worker->stage);
+    prepared->set_job(worker->plan.job());
+    prepared->set_epoch(worker->plan.epoch());
+    prepared->set_step(step);
+    for (int u = stage.first_unit(); u < stage.end_unit(); ++u) {
+      ShardRecord* shard = prepared->add_shards();
+      shard->set_unit(u);
+      shard->set_digest(std::string(TrainedUnit(u, step).AsBytes()));
+      shard->set_bytes(1000);
+    }
+    if (worker->stage == 0 || worker->IsLast()) {
+      prepared->mutable_cursor()->set_step(step);
+      prepared->mutable_cursor()->set_sequences(step * worker->spec.data().batch_size());
+    }
+    worker->out.push_back(message);
+  }
+
+  SimulatedClock clock_;
+  std::unique_ptr<Store> store_;
+  std::map<std::string, Worker> workers_;
+  uint64_t sessions_ = 0;
+  int requests_ = 0;
+  std::unique_ptr<CoordinatorCore> coordinator_;
+};
+
+}  // namespace carousel

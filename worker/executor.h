@@ -1,0 +1,93 @@
+// Executor: replays a stage's operations of one step, in the plan's order, and ends the step. It has no opinion about order.
+//
+// The end of a step, once every gradient is summed:
+//   1. the head's stage sends a tied matrix's gradient to the embedding's stage;
+//   2. evidence (sums of squares, counts of non-finite values) travels up, stage by stage, each appending its own, so that it reaches the
+//      last stage in unit order;
+//   3. the last stage decides (worker/step_decision.h); the decision travels down;
+//   4. every stage applies it; the embedding's stage sends an updated tied matrix to the head's.
+//
+// One thread drives an executor; Abort of its transport makes RunStep return.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cluster/data/batch_reader.h"
+#include "cluster/job/model_layout.h"
+#include "proto/plan.pb.h"
+#include "worker/gradient_tree.h"
+#include "worker/micro_batch_inputs.h"
+#include "worker/optimizer.h"
+#include "worker/stage.h"
+#include "worker/step_decision.h"
+#include "worker/transport.h"
+
+namespace carousel {
+
+// Where a step's time went on this stage, seconds.
+struct StepTimes {
+  double total = 0, waiting = 0;  // waiting: for a neighbour
+};
+
+class Executor {
+ public:
+  struct Parts {
+    const JobSpec* job = nullptr;        // all borrowed
+    const ModelLayout* layout = nullptr;
+    const Plan* plan = nullptr;
+    int stage_index = 0;
+    Stage* stage = nullptr;
+    Transport* transport = nullptr;
+    const BatchReader* reader = nullptr;
+  };
+  static absl::StatusOr<std::unique_ptr<Executor>> Create(const Parts& parts);
+
+  // Runs `step` (steps applied before it) and returns the decision; with decision.apply the stage holds the updated state. The last
+  // stage puts `boundary` (checkpoint, stop) into the decision; other stages' is ignored.
+  struct Boundary {
+    bool checkpoint = false, stop = false;
+  };
+  absl::StatusOr<StepDecision> RunStep(int64_t step, const Boundary& boundary);
+
+  // Before the first step of an epoch: the head's stage gets a tied matrix from the embedding's.
+  absl::Status ShareTiedMatrix(int64_t step);
+
+  Optimizer& optimizer() { return *optimizer_; }
+  int64_t tokens() const { return tokens_; }  // predicted in the last step
+  const StepTimes& times() const { return times_; }
+
+ private:
+  explicit Executor(const Parts& parts) : p_(parts) {}
+  absl::Status Init();
+
+  absl::Status RunOps(int64_t step);
+  absl::Status LoadMicroBatch(int64_t step, int micro_batch);
+  void Forward(int64_t step, const StageOp& op);
+  void Backward(int64_t step, const StageOp& op);
+  void WeightGradient(int micro_batch, int first_segment, int end_segment);
+  absl::Status CombineTied(int64_t step);
+  absl::StatusOr<StepEvidence> GatherEvidence(int64_t step);
+  absl::StatusOr<StepDecision> AgreeOn(int64_t step, StepEvidence evidence, const Boundary& boundary);
+  // Makes the compute stream wait for an event of the transport, and counts the time in which nothing else could run.
+  void WaitFor(const kernels::Event& event);
+
+  int stages() const { return p_.plan->stages_size(); }
+  bool first() const { return p_.stage_index == 0; }
+  bool last() const { return p_.stage_index + 1 == stages(); }
+  bool tied_across() const { return p_.job->model().tie_embeddings() && stages() > 1; }
+  int slot(int micro_batch) const { return micro_batch % p_.plan->stages(p_.stage_index).slots(); }
+
+  const Parts p_;
+  int leaves_ = 1, micro_batches_per_leaf_ = 1;
+  std::unique_ptr<MicroBatchInputs> inputs_;
+  std::unique_ptr<GradientTree> gradients_;
+  std::unique_ptr<Optimizer> optimizer_;
+  kernels::Buffer tied_gradient_;    // on the embedding's stage: the head's, as received
+  kernels::Event gradient_sent_;     // of the stage's input gradient: its memory may be written again
+  int64_t tokens_ = 0;
+  StepTimes times_;
+};
+
+}  // namespace carousel

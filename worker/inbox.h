@@ -1,0 +1,64 @@
+// Inbox: the receiving half of a stage's edges, the same for every transport that goes through host memory. It matches tensors that have
+// arrived with the places that the executor asks them into.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cluster/mutex.h"
+#include "kernels/backend.h"
+#include "worker/transport.h"
+
+namespace carousel {
+
+// Thread-safe. Borrows the backend; copies to the device on a stream of its own.
+class Inbox {
+ public:
+  Inbox(kernels::Backend* backend, int stage);
+
+  // A whole tensor from a stage. `consumed` is called, on any thread, once its place here is free again: the sender gets its credit back.
+  // An arrival that nobody expects fails the inbox.
+  void Deliver(int from_stage, const Tag& tag, std::string bytes, std::function<void()> consumed);
+
+  kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span, const kernels::Event& free);
+  absl::StatusOr<std::string> ReceiveBytes(int from_stage, const Tag& tag);
+
+  void Abort(const absl::Status& reason);
+  absl::Status status() const;
+
+ private:
+  struct Arrival {
+    Tag tag;
+    std::string bytes;
+    std::function<void()> consumed;
+  };
+  struct Wish {
+    Tag tag;
+    kernels::Span span;      // empty: a record, handed over as bytes
+    std::string* record = nullptr;
+    kernels::Event free, done;
+  };
+  struct Edge {
+    std::deque<Arrival> arrived;
+    std::deque<Wish> wished;
+  };
+
+  void Post(int from_stage, Wish wish);
+  // Hands the front arrival to the front wish while there are both.
+  void Match(int from_stage);
+  absl::Status Check(int from_stage, const Arrival& arrival, const Wish& wish) const;
+  void Complete(Arrival arrival, Wish wish);
+
+  kernels::Backend* const backend_;
+  const int stage_;
+  Mutex copy_mutex_;  // the stream is used by one thread at a time
+  const kernels::Stream stream_;
+  mutable Mutex mutex_;
+  std::map<int, Edge> edges_ ABSL_GUARDED_BY(mutex_);
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace carousel

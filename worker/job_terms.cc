@@ -1,0 +1,51 @@
+#include "worker/job_terms.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "cluster/data/dataset.h"
+#include "cluster/status_macros.h"
+
+namespace carousel {
+
+std::string UnitName(const UnitLayout& unit) {
+  switch (unit.kind) {
+    case UnitKind::kEmbedding:
+      return "embedding";
+    case UnitKind::kHead:
+      return "head";
+    default:
+      return absl::StrCat("blocks.", unit.block);
+  }
+}
+
+StageCapacity CapacityOf(const JobSpec& job, int slots, int segments) {
+  StageCapacity capacity;
+  capacity.sequence_length = job.data().sequence_length();
+  capacity.batch = job.numerics().micro_batch_size();
+  capacity.slots = slots;
+  capacity.borders = std::max(1, segments - 1);
+  capacity.chunk = job.numerics().chunk_length();
+  return capacity;
+}
+
+absl::StatusOr<BatchReader> OpenTrainingData(const JobSpec& job) {
+  CAROUSEL_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, Dataset::Open(job.data()));
+  return BatchReader::ForTraining(std::move(dataset), job.data());
+}
+
+absl::StatusOr<MicroBatch> ReadMicroBatch(const BatchReader& reader, const JobSpec& job, int64_t step, int index) {
+  const int64_t size = job.numerics().micro_batch_size();
+  MicroBatch batch;
+  CAROUSEL_RETURN_IF_ERROR(reader.Read(FirstSequence(step, job.data().batch_size(), index, size), size, &batch));
+  return batch;
+}
+
+CursorTerms CursorTermsOf(const JobSpec& job, const BatchReader& reader) {
+  return {.batch_size = job.data().batch_size(), .windows = reader.windows(), .shuffle_seed = job.data().shuffle_seed(),
+          .dataset_digest = job.data().dataset_digest()};
+}
+
+}  // namespace carousel

@@ -1,0 +1,30 @@
+// What a worker reads out of a resolved job, in one place.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "cluster/cursor.h"
+#include "cluster/data/batch_reader.h"
+#include "cluster/job/model_layout.h"
+#include "proto/job.pb.h"
+#include "worker/memory.h"
+
+namespace carousel {
+
+// "embedding", "blocks.3", "head": as in shards and messages.
+std::string UnitName(const UnitLayout& unit);
+
+// Memory of a stage that keeps `slots` micro-batches cut into `segments`.
+StageCapacity CapacityOf(const JobSpec& job, int slots, int segments);
+
+// Errors name the dataset. kFailedPrecondition if it is not the one that the job was resolved with.
+absl::StatusOr<BatchReader> OpenTrainingData(const JobSpec& job);
+
+// Micro-batch `index` of `step`.
+absl::StatusOr<MicroBatch> ReadMicroBatch(const BatchReader& reader, const JobSpec& job, int64_t step, int index);
+
+// What the job's data cursor depends on.
+CursorTerms CursorTermsOf(const JobSpec& job, const BatchReader& reader);
+
+}  // namespace carousel

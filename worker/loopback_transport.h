@@ -1,0 +1,15 @@
+// Loopback: the stages of a plan as threads of one process. For tests: the same executor, inbox, order and checks, without a network.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "kernels/backend.h"
+#include "worker/transport.h"
+
+namespace carousel {
+
+// One transport for each stage, stage k on backends[k]; they refer to each other and share their lives. Each may be used by its own thread.
+std::vector<std::unique_ptr<Transport>> NewLoopbackTransports(const std::vector<kernels::Backend*>& backends);
+
+}  // namespace carousel

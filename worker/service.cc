@@ -1,0 +1,92 @@
+#include "worker/service.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "cluster/rpc_status.h"
+#include "cluster/status_macros.h"
+#include "kernels/backend.h"
+#include "worker/incoming_edge.h"
+#include "worker/inference.h"
+#include "worker/shard_exchange.h"
+
+namespace carousel {
+namespace {
+
+using FrameStream = grpc::ServerReaderWriter<Credit, Frame>;
+
+// Credits are given back from whichever thread consumed a tensor, perhaps after the stream has ended.
+class CreditGiver {
+ public:
+  explicit CreditGiver(FrameStream* stream) : stream_(stream) {}
+
+  void Give(int tensors) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    Credit credit;
+    credit.set_tensors(tensors);
+    if (stream_ != nullptr) stream_->Write(credit);
+  }
+  void Close() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stream_ = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  FrameStream* stream_;
+};
+
+absl::Status ReceiveFrames(GrpcTransport& transport, int from_stage, FrameStream* stream, const std::shared_ptr<CreditGiver>& credits) {
+  IncomingEdge edge(transport.options(), from_stage);
+  Frame frame;
+  while (stream->Read(&frame)) {
+    CAROUSEL_ASSIGN_OR_RETURN(std::optional<IncomingEdge::Tensor> tensor, edge.Add(frame));
+    if (!tensor.has_value()) continue;
+    transport.inbox().Deliver(from_stage, tensor->tag, std::move(tensor->bytes), [credits] { credits->Give(1); });
+  }
+  return absl::UnavailableError(absl::StrCat("stage ", from_stage, " (worker at ", transport.options().addresses[from_stage], ") closed its edge"));
+}
+
+}  // namespace
+
+grpc::Status WorkerService::Exchange(grpc::ServerContext*, FrameStream* stream) {
+  Frame open;
+  if (!stream->Read(&open) || open.kind() != OPEN) return ToGrpcStatus(absl::InvalidArgumentError("an edge begins with a frame of kind OPEN"));
+  absl::StatusOr<std::shared_ptr<GrpcTransport>> transport = transports_->Find(open.job(), open.epoch());
+  if (!transport.ok()) return ToGrpcStatus(transport.status());
+  if (open.from_stage() < 0 || open.from_stage() >= static_cast<int>((*transport)->options().addresses.size())) {
+    return ToGrpcStatus(absl::InvalidArgumentError("the plan has no such stage"));
+  }
+  auto credits = std::make_shared<CreditGiver>(stream);
+  credits->Give((*transport)->options().credits);
+  const absl::Status ended = ReceiveFrames(**transport, open.from_stage(), stream, credits);
+  credits->Close();
+  (*transport)->inbox().Abort(ended);  // nothing, if the epoch is over anyway
+  return ToGrpcStatus(ended);
+}
+
+grpc::Status WorkerService::ReadShard(grpc::ServerContext*, const ReadShardRequest* request, grpc::ServerWriter<ShardPiece>* writer) {
+  const ShardId shard = {request->job(), request->step(), static_cast<uint32_t>(request->unit())};
+  return ToGrpcStatus(StreamShard(*shards_, shard, [writer](const ShardPiece& piece) { return writer->Write(piece); }));
+}
+
+grpc::Status WorkerService::Evaluate(grpc::ServerContext*, const WorkerEvaluateRequest* request, grpc::ServerWriter<EvaluateProgress>* writer) {
+  absl::StatusOr<std::unique_ptr<kernels::Backend>> backend = kernels::NewBackend(backend_, threads_);
+  if (!backend.ok()) return ToGrpcStatus(backend.status());
+  return ToGrpcStatus(EvaluateCheckpoint(*request, backend->get(), *shards_, [writer](const EvaluateProgress& progress) { return writer->Write(progress); }));
+}
+
+grpc::Status WorkerService::Generate(grpc::ServerContext*, const WorkerGenerateRequest* request, grpc::ServerWriter<GeneratedText>* writer) {
+  absl::StatusOr<std::unique_ptr<kernels::Backend>> backend = kernels::NewBackend(backend_, threads_);
+  if (!backend.ok()) return ToGrpcStatus(backend.status());
+  return ToGrpcStatus(GenerateText(*request, backend->get(), *shards_, [writer](const std::string& text) {
+    GeneratedText piece;
+    piece.set_text(text);
+    return writer->Write(piece);
+  }));
+}
+
+}  // namespace carousel

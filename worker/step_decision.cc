@@ -1,0 +1,83 @@
+#include "worker/step_decision.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "kernels/granule.h"
+#include "kernels/learning_rate.h"
+#include "worker/job_terms.h"
+
+namespace carousel {
+namespace {
+
+// The first unit whose output was not finite, or the last tensor (gradients flow from last to first) whose gradient was not.
+std::string WhereItArose(const ModelLayout& layout, const StepEvidence& evidence) {
+  for (size_t unit = 0; unit < evidence.non_finite.size(); ++unit) {
+    if (evidence.non_finite[unit] > 0) {
+      return absl::StrCat(evidence.non_finite[unit], " values of the output of unit ", unit, " (", UnitName(layout.units[unit]), ") were not finite");
+    }
+  }
+  std::string where;
+  size_t granule = 0;
+  for (size_t unit = 0; unit < layout.units.size(); ++unit) {
+    for (const TensorLayout& tensor : layout.units[unit].tensors) {
+      for (int64_t g = 0; g < kernels::GranuleCount(tensor.Elements()); ++g, ++granule) {
+        if (!std::isfinite(evidence.squares[granule])) where = absl::StrCat("the gradient of ", tensor.name, " (unit ", unit, ") was not finite");
+      }
+    }
+  }
+  return where.empty() ? "the loss was not finite" : where;
+}
+
+kernels::LearningRateSchedule ScheduleOf(const JobSpec& job) {
+  const LearningRateSpec& spec = job.learning_rate();
+  kernels::LearningRateSchedule schedule;
+  switch (spec.shape()) {
+    case EXPONENTIAL:
+      schedule.shape = kernels::LearningRateSchedule::Shape::kExponential;
+      break;
+    case CONSTANT:
+      schedule.shape = kernels::LearningRateSchedule::Shape::kConstant;
+      break;
+    default:
+      schedule.shape = kernels::LearningRateSchedule::Shape::kCosine;
+      break;
+  }
+  schedule.peak = spec.peak();
+  schedule.warmup_steps = spec.warmup_steps();
+  schedule.final_factor = spec.final_factor();
+  schedule.cooldown_steps = spec.cooldown_steps();
+  schedule.steps = job.steps();
+  return schedule;
+}
+
+}  // namespace
+
+StepDecision DecideStep(const JobSpec& job, const ModelLayout& layout, int64_t step, const StepEvidence& evidence) {
+  double squares = 0;
+  for (double partial : evidence.squares) squares += partial;
+  const double tokens = static_cast<double>(evidence.tokens);
+
+  StepDecision decision;
+  decision.loss = evidence.loss_sum / tokens;
+  decision.grad_norm = std::sqrt(squares) / tokens;
+  decision.apply = std::isfinite(decision.loss) && std::isfinite(squares);
+  if (!decision.apply) {
+    decision.reason = absl::StrCat("step ", step, " is not applied: ", WhereItArose(layout, evidence));
+    return decision;
+  }
+  const OptimizerSpec& optimizer = job.optimizer();
+  kernels::AdamWStep& update = decision.update;
+  update.scale = kernels::ClipFactor(decision.grad_norm, optimizer.clip_norm()) / tokens;
+  update.learning_rate = kernels::LearningRate(ScheduleOf(job), step);
+  update.beta1 = optimizer.beta1();
+  update.beta2 = optimizer.beta2();
+  update.epsilon = optimizer.epsilon();
+  update.weight_decay = optimizer.weight_decay();
+  const kernels::BiasCorrections corrections = kernels::AdamWBiasCorrections(optimizer.beta1(), optimizer.beta2(), step + 1);
+  update.correction1 = corrections.first;
+  update.correction2 = corrections.second;
+  return decision;
+}
+
+}  // namespace carousel

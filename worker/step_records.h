@@ -1,0 +1,18 @@
+// How evidence and decisions travel between stages.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "worker/step_decision.h"
+
+namespace carousel {
+
+std::string EncodeEvidence(const StepEvidence& evidence);
+absl::StatusOr<StepEvidence> DecodeEvidence(std::string_view record);  // kDataLoss if it is none
+
+std::string EncodeDecision(const StepDecision& decision);
+absl::StatusOr<StepDecision> DecodeDecision(std::string_view record);
+
+}  // namespace carousel
