@@ -43,32 +43,6 @@ struct Forward {
   StatePointers<T> out;
 };
 
-// The pre-activations of some units, and their state, which a step moves on.
-template <class T>
-struct Units {
-  Vec<T> i, f, z, o;
-  Vec<T> c, n, m;
-  Vec<T> h, keep;
-};
-
-template <class T>
-[[gnu::always_inline]] inline void Step(Units<T>& u) {
-  const Vec<T> zero = Splat<T>(0), one = Splat<T>(1);
-  const Vec<T> t = Exp(-Abs(u.f));
-  u.keep = (u.f < zero ? one : t) / (t + one);  // 1 - sigmoid(f), small values with all digits
-  const Vec<T> l = u.m + ((u.f < zero ? u.f : zero) - Log1p(t));
-  u.m = (u.n == zero) | (u.i > l) ? u.i : l;
-  u.i = Exp(u.i - u.m);
-  u.i = u.i < one ? u.i : one;
-  u.f = Exp(l - u.m);
-  u.f = u.f < one ? u.f : one;
-  u.z = Tanh(u.z);
-  u.o = Sigmoid(u.o);
-  u.c = Fma(u.f, u.c, u.i * u.z);
-  u.n = Fma(u.f, u.n, u.i);
-  u.h = u.o * u.c / u.n;
-}
-
 // Runs one task through time.
 template <class T>
 class ForwardTask {
@@ -78,6 +52,7 @@ class ForwardTask {
     Carver<T> carver(scratch);
     const int64_t units = task.count * dim_;
     raw_ = carver.Take(kGates * units);
+    next_raw_ = carver.Take(kGates * units);
     packed_h_ = carver.Take(units);
     h_ = carver.Take(units);
     c_ = carver.Take(units);
@@ -85,11 +60,12 @@ class ForwardTask {
     m_ = carver.Take(units);
   }
   static int64_t ScratchSize(const SlstmShape& shape) {
-    return (kGates + 5) * Carver<T>::Size(shape.batch * shape.head_dim) + kGates * 64;
+    return (2 * kGates + 5) * Carver<T>::Size(shape.batch * shape.head_dim);
   }
 
   void Run() {
     ReadState();
+    for (int64_t b = 0; b < task_.count; ++b) StartChains(b);
     for (int64_t t = 0; t < op_.shape.steps; ++t) {
       for (int64_t b = 0; b < task_.count; ++b) Begin(t, b);
       PackRows(Strided<T>{h_, dim_, 1}, task_.count, dim_, packed_h_);
@@ -98,6 +74,9 @@ class ForwardTask {
       ends.from_row = ends.to_row = kGates * dim_;
       MultiplyPacked(task_.count, dim_, kGates * dim_, packed_h_, packed_r_, ends);
       for (int64_t b = 0; b < task_.count; ++b) End(t, b);
+      T* const raw = raw_;
+      raw_ = next_raw_;
+      next_raw_ = raw;
     }
     WriteState();
   }
@@ -132,50 +111,120 @@ class ForwardTask {
     write(m_, op_.out.m);
   }
 
-  // The state that the step starts from, and where the chains of its gates start.
+  // The state that the step starts from.
   void Begin(int64_t t, int64_t b) {
     if (IsReset(op_.reset, rows_.Flag(t, b))) {
       for (T* own : {h_, c_, n_, m_}) std::memset(own + b * dim_, 0, dim_ * sizeof(T));
     }
     std::memcpy(op_.h_before + rows_.Unit(t, b), h_ + b * dim_, dim_ * sizeof(T));
-    const int64_t step = rows_.Gate(1, 0, 0) - rows_.Gate(0, 0, 0);
-    for (int64_t gate = 0; gate < kGates; ++gate) {
-      const T* x = op_.x + rows_.Gate(t, b, gate);
-      const T* bias = op_.b + (task_.head * kGates + gate) * dim_;
-      T* raw = raw_ + (b * kGates + gate) * dim_;
-      ForEachVector<T>(dim_, [&](int64_t u, int64_t count) {
-        __builtin_prefetch(x + step + u, 1);
-        StoreUpTo<T>(raw + u, LoadUpTo<T>(x + u, count) + LoadUpTo<T>(bias + u, count), count);
-      });
-    }
   }
 
+  // Where the chains of one gate start: x + b. Asks for the x after that.
+  struct Start {
+    [[gnu::always_inline]] void operator()(int64_t u, int64_t count) const {
+      __builtin_prefetch(x + step + u, 1);
+      StoreUpTo<T>(raw + u, LoadUpTo<T>(x + u, count) + LoadUpTo<T>(bias + u, count), count);
+    }
+    const T *x, *bias;
+    T* raw;
+    int64_t step;  // elements from an x to that of the next step
+  };
+  Start StartOf(int64_t t, int64_t b, int64_t gate, T* raw) const {
+    return {op_.x + rows_.Gate(t, b, gate), op_.b + (task_.head * kGates + gate) * dim_,
+            raw + (b * kGates + gate) * dim_, rows_.Gate(1, 0, 0) - rows_.Gate(0, 0, 0)};
+  }
+  void StartChains(int64_t b) {
+    if (op_.shape.steps == 0) return;
+    for (int64_t gate = 0; gate < kGates; ++gate) ForEachVector<T>(dim_, StartOf(0, b, gate, raw_));
+  }
+
+  // Several short loops: a processor looks ahead over more units of a short one, and every function
+  // here is a long chain of instructions that wait for each other. Each loop also starts the chains
+  // of one gate of the next step and asks for memory that the next step will write, because these
+  // wait for memory and not for arithmetic. After the last step that is harmless.
   void End(int64_t t, int64_t b) {
-    const T* raw = raw_ + b * kGates * dim_;
-    T* gates = op_.gates + rows_.Gate(t, b, 0);
-    const int64_t own = b * dim_, kept = rows_.Unit(t, b);
+    const int64_t next = t + 1 < op_.shape.steps ? t + 1 : t;
+    T* raw = raw_ + b * kGates * dim_;
+    ActivateForget(t, b, raw + dim_, StartOf(next, b, 0, next_raw_));
+    Activate(raw + 2 * dim_, StartOf(next, b, 1, next_raw_), op_.h + rows_.Unit(next, b),
+             [](Vec<T> z) { return Tanh(z); });
+    Activate(raw + 3 * dim_, StartOf(next, b, 2, next_raw_), op_.c + rows_.Unit(next, b),
+             [](Vec<T> o) { return Sigmoid(o); });
+    MoveStabiliser(b, raw, StartOf(next, b, 3, next_raw_), op_.n + rows_.Unit(next, b));
+    MoveState(t, b, raw);
+  }
+
+  // raw_f to log sigmoid(raw_f); keep is 1 - sigmoid(raw_f), small values with all their digits.
+  void ActivateForget(int64_t t, int64_t b, T* raw, const Start& start) const {
+    const Vec<T> zero = Splat<T>(0), one = Splat<T>(1);
+    T* keep = op_.keep + rows_.Unit(t, b);
+    const T* h_before = op_.h_before + rows_.Unit(t, b);
+    const int64_t step = rows_.batch * rows_.width;
     ForEachVector<T>(dim_, [&](int64_t u, int64_t count) {
-      Units<T> units;
-      units.i = LoadUpTo<T>(raw + u, count);
-      units.f = LoadUpTo<T>(raw + dim_ + u, count);
-      units.z = LoadUpTo<T>(raw + 2 * dim_ + u, count);
-      units.o = LoadUpTo<T>(raw + 3 * dim_ + u, count);
-      units.c = LoadUpTo<T>(c_ + own + u, count);
-      units.n = LoadUpTo<T>(n_ + own + u, count);
-      units.m = LoadUpTo<T>(m_ + own + u, count);
-      Step(units);
-      StoreUpTo<T>(gates + u, units.i, count);
-      StoreUpTo<T>(gates + rows_.width + u, units.f, count);
-      StoreUpTo<T>(gates + 2 * rows_.width + u, units.z, count);
-      StoreUpTo<T>(gates + 3 * rows_.width + u, units.o, count);
-      StoreUpTo<T>(h_ + own + u, units.h, count);
-      StoreUpTo<T>(c_ + own + u, units.c, count);
-      StoreUpTo<T>(n_ + own + u, units.n, count);
-      StoreUpTo<T>(m_ + own + u, units.m, count);
-      StoreUpTo<T>(op_.keep + kept + u, units.keep, count);
-      StoreUpTo<T>(op_.h + kept + u, units.h, count);
-      StoreUpTo<T>(op_.c + kept + u, units.c, count);
-      StoreUpTo<T>(op_.n + kept + u, units.n, count);
+      start(u, count);
+      __builtin_prefetch(keep + step + u, 1);
+      __builtin_prefetch(h_before + step + u, 1);
+      const Vec<T> f = LoadUpTo<T>(raw + u, count);
+      const Vec<T> e = Exp(-Abs(f));
+      StoreUpTo<T>(keep + u, (f < zero ? one : e) / (e + one), count);
+      StoreUpTo<T>(raw + u, (f < zero ? f : zero) - Log1p(e), count);
+    });
+  }
+
+  template <class Function>
+  [[gnu::always_inline]] void Activate(T* raw, const Start& start, const T* written_next,
+                                       const Function& function) const {
+    ForEachVector<T>(dim_, [&](int64_t u, int64_t count) {
+      start(u, count);
+      __builtin_prefetch(written_next + u, 1);
+      StoreUpTo<T>(raw + u, function(LoadUpTo<T>(raw + u, count)), count);
+    });
+  }
+
+  // m, and the gates i and f in its scale.
+  void MoveStabiliser(int64_t b, T* raw, const Start& start, const T* written_next) {
+    const Vec<T> zero = Splat<T>(0), one = Splat<T>(1);
+    T* own_m = m_ + b * dim_;
+    const T* own_n = n_ + b * dim_;
+    ForEachVector<T>(dim_, [&](int64_t u, int64_t count) {
+      start(u, count);
+      __builtin_prefetch(written_next + u, 1);
+      const Vec<T> raw_i = LoadUpTo<T>(raw + u, count);
+      const Vec<T> n = LoadUpTo<T>(own_n + u, count);
+      const Vec<T> l = LoadUpTo<T>(own_m + u, count) + LoadUpTo<T>(raw + dim_ + u, count);
+      // m is raw_i or l, so one of raw_i - m and l - m is 0, and that gate e^0 = 1. So is, where
+      // n == 0 chose the smaller of the two, the other gate: its exponent is cut off at 1.
+      const auto takes_i = (n == zero) | (raw_i > l);
+      const Vec<T> e = Exp(-Abs(raw_i - l));
+      StoreUpTo<T>(own_m + u, takes_i ? raw_i : l, count);
+      StoreUpTo<T>(raw + u, takes_i ? one : e, count);
+      const Vec<T> f_beside_i = l > raw_i ? one : e;
+      StoreUpTo<T>(raw + dim_ + u, takes_i ? f_beside_i : one, count);
+    });
+  }
+
+  void MoveState(int64_t t, int64_t b, const T* raw) {
+    T* gates = op_.gates + rows_.Gate(t, b, 0);
+    T *h = op_.h + rows_.Unit(t, b), *c = op_.c + rows_.Unit(t, b), *n = op_.n + rows_.Unit(t, b);
+    T *own_h = h_ + b * dim_, *own_c = c_ + b * dim_, *own_n = n_ + b * dim_;
+    const int64_t dim = dim_, width = rows_.width;
+    ForEachVector<T>(dim, [&](int64_t u, int64_t count) {
+      const Vec<T> i = LoadUpTo<T>(raw + u, count), f = LoadUpTo<T>(raw + dim + u, count);
+      const Vec<T> z = LoadUpTo<T>(raw + 2 * dim + u, count);
+      const Vec<T> o = LoadUpTo<T>(raw + 3 * dim + u, count);
+      const Vec<T> c_now = Fma(f, LoadUpTo<T>(own_c + u, count), i * z);
+      const Vec<T> n_now = Fma(f, LoadUpTo<T>(own_n + u, count), i);
+      const Vec<T> h_now = o * c_now / n_now;
+      StoreUpTo<T>(gates + u, i, count);
+      StoreUpTo<T>(gates + width + u, f, count);
+      StoreUpTo<T>(gates + 2 * width + u, z, count);
+      StoreUpTo<T>(gates + 3 * width + u, o, count);
+      StoreUpTo<T>(own_h + u, h_now, count);
+      StoreUpTo<T>(own_c + u, c_now, count);
+      StoreUpTo<T>(own_n + u, n_now, count);
+      StoreUpTo<T>(h + u, h_now, count);
+      StoreUpTo<T>(c + u, c_now, count);
+      StoreUpTo<T>(n + u, n_now, count);
     });
   }
 
@@ -184,7 +233,7 @@ class ForwardTask {
   const SlstmRows rows_;
   const int64_t dim_;
   const T* packed_r_;
-  T* raw_;               // [b, 4, unit]: a gate's argument
+  T *raw_, *next_raw_;   // [b, 4, unit]: arguments of the gates; of this step and the next
   T* packed_h_;          // h, for the product
   T *h_, *c_, *n_, *m_;  // [b, unit]
 };
