@@ -108,6 +108,30 @@ TEST(Tidy, EveryFolderHasItsManual) {
   }
 }
 
+// "[text](path)" in a manual: what it points to, from the manual's folder.
+std::vector<std::string> LinksOf(const SourceFile& manual) {
+  std::vector<std::string> links;
+  for (size_t at = manual.text.find("]("); at != std::string::npos;
+       at = manual.text.find("](", at + 1)) {
+    const size_t end = manual.text.find(')', at);
+    const std::string target = manual.text.substr(at + 2, end - at - 2);
+    if (target.find("://") == std::string::npos)
+      links.push_back(target.substr(0, target.find('#')));
+  }
+  return links;
+}
+
+TEST(Tidy, LinksInManualsLeadSomewhere) {
+  for (const SourceFile& file : Tree()) {
+    if (!file.path.ends_with(".md")) continue;
+    const auto folder = (std::filesystem::path(RepositoryRoot()) / file.path).parent_path();
+    for (const std::string& link : LinksOf(file)) {
+      EXPECT_TRUE(std::filesystem::exists(folder / link))
+          << file.path << ": links to " << link << ", which is not there";
+    }
+  }
+}
+
 TEST(Tidy, TheTopLevelIsTheLayout) {
   const std::set<std::string> layout = {"README.md",   "LICENSE", "WORKSPACE", "BUILD.bazel",
                                         "bazel",       "proto",   "kernels",   "cluster",
