@@ -64,10 +64,7 @@ if [[ ! -s "$text" ]]; then
   mv "$text.part" "$text"
 fi
 dataset=$folder/dataset
-if [[ ! -e "$dataset/manifest.json" ]]; then
-  "$carousel" data build --output "$dataset" "$text"
-fi
-"$carousel" data inspect "$dataset"
+"$carousel" data build --output "$dataset" "$text"  # nothing, if it is there and the same
 
 heading "training with $workers workers"
 job=("$job_file" --set "data.dataset=$dataset" "${steps[@]}")
@@ -76,7 +73,11 @@ state=$folder/run-${contract:0:12}
 "$carousel" local "${job[@]}" --workers "$workers" --state "$state"
 
 heading "held-out text, of which the model has seen nothing"
-"$carousel" eval --state "$state" -o json >"$state/eval.json"
+# The run is finished, so what was measured once stays true.
+if [[ ! -s "$state/eval.json" ]]; then
+  "$carousel" eval --state "$state" --threads "$(nproc)" -o json >"$state/eval.json.part"
+  mv "$state/eval.json.part" "$state/eval.json"
+fi
 "$carousel" data baseline "$dataset" -o json >"$folder/baseline.json"
 python3 - "$state/eval.json" "$folder/baseline.json" <<'END'
 import json, sys

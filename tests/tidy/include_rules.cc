@@ -48,7 +48,7 @@ const std::vector<Owner> kOwners = {
      {"*_main.cc", "coordinator/cli/*", "tests/*"},
      "return a Status, or use cluster/log.h"},
     {{"random"},
-     {"worker/worker_id.cc", "coordinator/server.cc", "tests/*"},
+     {"worker/worker_id.cc", "coordinator/server.cc", "coordinator/cli/*", "tests/*"},
      "use cluster/data/keyed_random.h or kernels/philox.h: random numbers are a function of seed "
      "and index"},
     {{"chrono", "ctime", "time.h"},
