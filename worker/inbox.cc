@@ -10,12 +10,6 @@ namespace carousel {
 using kernels::Event;
 using kernels::Span;
 
-std::string Tag::ToString() const {
-  std::string name = PayloadKind_Name(kind);
-  for (char& c : name) c = c == '_' ? ' ' : static_cast<char>(std::tolower(c));
-  return absl::StrCat(name, " of step ", step, ", micro-batch ", micro_batch, ", segment ", segment);
-}
-
 Inbox::Inbox(kernels::Backend* backend, int stage) : backend_(backend), stage_(stage), stream_(backend->NewStream()) {}
 
 void Inbox::Deliver(int from_stage, const Tag& tag, std::string bytes, std::function<void()> consumed) {

@@ -16,6 +16,7 @@ absl::StatusOr<MicroBatchInputs> MicroBatchInputs::Create(kernels::Backend* back
   MicroBatchInputs inputs(backend, stream, capacity, segments);
   const int64_t rows = capacity.slots * capacity.rows();
   inputs.host_.resize(capacity.slots);
+  inputs.taken_.resize(capacity.slots);
   CAROUSEL_ASSIGN_OR_RETURN(inputs.tokens_, backend->Allocate(rows * sizeof(int32_t)));
   CAROUSEL_ASSIGN_OR_RETURN(inputs.labels_, backend->Allocate(rows * sizeof(int32_t)));
   CAROUSEL_ASSIGN_OR_RETURN(inputs.resets_, backend->Allocate(rows));
@@ -26,10 +27,12 @@ void MicroBatchInputs::Load(int slot, MicroBatch micro_batch) {
   const int64_t rows = capacity_.rows(), first = slot * rows;
   CAROUSEL_CHECK(static_cast<int64_t>(micro_batch.tokens.size()) == rows);
   MicroBatch& host = host_[slot];
+  (void)taken_[slot].Wait();  // the device may still be reading the one before
   host = std::move(micro_batch);
   backend_->CopyToDevice(stream_, host.tokens.data(), tokens_.As(DType::kI32).Slice(first, rows));
   backend_->CopyToDevice(stream_, host.labels.data(), labels_.As(DType::kI32).Slice(first, rows));
   backend_->CopyToDevice(stream_, host.resets.data(), resets_.As(DType::kU8).Slice(first, rows));
+  taken_[slot] = backend_->Record(stream_);
 }
 
 Segment MicroBatchInputs::Run(int slot, int first, int end) const {

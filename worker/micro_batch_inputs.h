@@ -32,7 +32,8 @@ class MicroBatchInputs {
   kernels::Stream stream_;
   StageCapacity capacity_;
   int segments_;
-  std::vector<MicroBatch> host_;  // by slot
+  std::vector<MicroBatch> host_;       // by slot
+  std::vector<kernels::Event> taken_;  // by slot: its host copy may go
   kernels::Buffer tokens_, labels_, resets_;  // [slots, S, B]
 };
 

@@ -110,8 +110,8 @@ void OutgoingEdge::Report(const grpc::Status& status) {
     if (std::exchange(stopping_, true)) return;
     changed_.notify_all();
   }
-  broken_(absl::UnavailableError(absl::StrCat("the edge from stage ", options_.stage, " to stage ", to_stage_, " (", options_.addresses[to_stage_],
-                                              ") broke: ", status.error_message())));
+  broken_(LostStageError(to_stage_, absl::StrCat("the edge from stage ", options_.stage, " to stage ", to_stage_, " (", options_.addresses[to_stage_],
+                                                 ") broke: ", status.error_message())));
 }
 
 }  // namespace carousel

@@ -47,7 +47,7 @@ absl::Status ReceiveFrames(GrpcTransport& transport, int from_stage, FrameStream
     if (!tensor.has_value()) continue;
     transport.inbox().Deliver(from_stage, tensor->tag, std::move(tensor->bytes), [credits] { credits->Give(1); });
   }
-  return absl::UnavailableError(absl::StrCat("stage ", from_stage, " (worker at ", transport.options().addresses[from_stage], ") closed its edge"));
+  return LostStageError(from_stage, absl::StrCat("stage ", from_stage, " (worker at ", transport.options().addresses[from_stage], ") closed its edge"));
 }
 
 }  // namespace

@@ -200,6 +200,7 @@ void StageRunner::SendFailure(const absl::Status& status) {
   failure.set_step(step_);
   failure.set_reason(std::string(status.message()));
   failure.set_non_finite(absl::IsAborted(status));
+  if (const std::optional<int> lost = LostStageOf(status); lost.has_value()) failure.set_lost_worker(install_.plan().stages(*lost).worker());
   env_.send(message);
 }
 

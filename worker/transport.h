@@ -9,7 +9,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -48,5 +50,9 @@ class Transport {
   // Everything under way and everything later fails with `reason`. Idempotent; the first reason stays.
   virtual void Abort(const absl::Status& reason) = 0;
 };
+
+// The error of an edge whose other end is gone: kUnavailable that remembers the stage, so that the worker behind it can be named.
+absl::Status LostStageError(int stage, std::string_view message);
+std::optional<int> LostStageOf(const absl::Status& status);
 
 }  // namespace carousel

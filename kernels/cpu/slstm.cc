@@ -129,7 +129,7 @@ void BackwardHead(Context& context, int thread, const SlstmBackwardInput& op, in
         const Vec<T> zero = Splat<T>(0), one = Splat<T>(1);
         Vec<T> dh_now = LoadUpTo<T>(dy + at.unit + i, count);
         if (t + 1 < s.steps) {
-          if (!ends) dh_now = through_r(dh_now, later, i, count);
+          if (!ends) dh_now = dh_now + through_r(zero, later, i, count);
         } else if (dout.h != nullptr) {
           dh_now = dh_now + LoadUpTo<T>(dout.h + StateOf(s, b, head) + i, count);
         }
