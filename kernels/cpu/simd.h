@@ -183,17 +183,10 @@ template <class T>
   return (Vec<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 }
 [[gnu::always_inline]] inline Vec<float> Sqrt(Vec<float> a) {
-<<<<<<< HEAD
-  return (Vec<float>)_mm512_maskz_sqrt_ps(0xffff, (__m512)a);
-}
-[[gnu::always_inline]] inline Vec<double> Sqrt(Vec<double> a) {
-  return (Vec<double>)_mm512_maskz_sqrt_pd(0xff, (__m512d)a);
-=======
   return (Vec<float>)_mm512_maskz_sqrt_ps(kAllLanes16, (__m512)a);
 }
 [[gnu::always_inline]] inline Vec<double> Sqrt(Vec<double> a) {
   return (Vec<double>)_mm512_maskz_sqrt_pd(kAllLanes8, (__m512d)a);
->>>>>>> matmul
 }
 #elif defined(CAROUSEL_ISA_AVX2)
 [[gnu::always_inline]] inline Vec<float> Fma(Vec<float> a, Vec<float> b, Vec<float> c) {
