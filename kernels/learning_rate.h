@@ -1,5 +1,5 @@
-// Learning rate, bias corrections and clip factor of a step: scalars that are computed at one place and sent as bits. Pure functions on
-// scalar_math.h.
+// Learning rate, bias corrections and clip factor of a step: scalars that are computed at one place
+// and sent as bits. Pure functions on scalar_math.h.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ struct LearningRateSchedule {
 };
 
 // Rate of step `step`, counted from 0. With w warm-up, c cool-down and T steps:
-//   step < w              peak * step / w                                    (the first step has rate 0 if w > 0)
-//   cosine                min + (1 + cos(pi (step - w) / (T - w))) / 2 * (peak - min), min = peak * final_factor; min from T on
-//   exponential           peak * final_factor^((step - w) / (T - w - c)), then linear from peak * final_factor to 0 over c
-//   constant              peak
+//   step < w              peak * step / w                                    (the first step has
+//   rate 0 if w > 0) cosine                min + (1 + cos(pi (step - w) / (T - w))) / 2 * (peak -
+//   min), min = peak * final_factor; min from T on exponential           peak * final_factor^((step
+//   - w) / (T - w - c)), then linear from peak * final_factor to 0 over c constant peak
 double LearningRate(const LearningRateSchedule& schedule, int64_t step);
 
 // 1 - beta1^t and sqrt(1 - beta2^t) for update number t >= 1.

@@ -22,7 +22,9 @@ Philox4x32 Philox(Philox4x32 counter, uint64_t key) {
 }
 
 Philox4x32 PhiloxAt(uint64_t seed, int64_t index, uint32_t tensor) {
-  return Philox({{static_cast<uint32_t>(index), static_cast<uint32_t>(static_cast<uint64_t>(index) >> 32), tensor, 0}}, seed);
+  return Philox({{static_cast<uint32_t>(index),
+                  static_cast<uint32_t>(static_cast<uint64_t>(index) >> 32), tensor, 0}},
+                seed);
 }
 
 }  // namespace carousel::kernels

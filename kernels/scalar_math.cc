@@ -1,5 +1,6 @@
 #include "kernels/scalar_math.h"
 
+#include <array>
 #include <bit>
 
 namespace carousel::kernels {
@@ -14,40 +15,51 @@ constexpr double kHalfPiHigh = 0x1.921fb54442d18p+0, kHalfPiLow = 0x1.1a62633145
 double Fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
 // 2^n, -1022 <= n <= 1023.
-double PowerOfTwo(int64_t n) { return std::bit_cast<double>(static_cast<uint64_t>(n + 1023) << 52); }
+double PowerOfTwo(int64_t n) {
+  return std::bit_cast<double>(static_cast<uint64_t>(n + 1023) << 52);
+}
 
-// The Taylor series 1 + x (c1 + x (c2 + ...)) with c_k = 1 / (first (first + 1) ...), sign alternating for sine and cosine of x = r^2.
-double AlternatingSeries(double x, int first, int terms) {
-  double sum = 1;
-  for (int k = terms; k >= 1; --k) {
-    const double n = first + 2 * (k - 1);
-    sum = Fma(-x / (n * (n + 1)), sum, 1);
-  }
+constexpr int kTerms = 19;
+
+constexpr std::array<double, kTerms> InverseFactorials() {
+  std::array<double, kTerms> inverse = {1};
+  double factorial = 1;  // exact up to 18!
+  for (int k = 1; k < kTerms; ++k) inverse[k] = 1 / (factorial *= k);
+  return inverse;
+}
+constexpr std::array<double, kTerms> kInverseFactorial = InverseFactorials();
+
+// r^first / first! - r^(first + 2) / (first + 2)! + ... up to r^18, over r^first; square = r^2.
+double AlternatingSeries(double square, int first) {
+  double sum = 0;
+  for (int k = first + 16; k >= first; k -= 2) sum = Fma(-sum, square, kInverseFactorial[k]);
   return sum;
 }
 
 }  // namespace
 
 double OwnExp(double x) {
-  if (!(x > -745)) return x < 0 ? 0 : x;  // -inf and NaN
-  if (x > 709.79) return 1e308 * 1e308;
+  if (!(x > -746)) return x < 0 ? 0 : x;  // -inf and NaN
+  if (x > 710) return 0x1p1023 * 2;
   const double n = Fma(x, kLog2E, kRounder) - kRounder;
   const double r = Fma(n, -kLn2Low, Fma(n, -kLn2High, x));
-  double sum = 1;
-  for (int k = 17; k >= 1; --k) sum = Fma(r / k, sum, 1);
+  double sum = kInverseFactorial[14];  // |r| < 0.35: the rest is below 2^-60
+  for (int k = 13; k >= 0; --k) sum = Fma(sum, r, kInverseFactorial[k]);
   const int64_t whole = static_cast<int64_t>(n), half = whole / 2;
   return sum * PowerOfTwo(half) * PowerOfTwo(whole - half);
 }
 
 double OwnLog(double x) {
+  constexpr uint64_t kOne = 0x3ff0000000000000, kSqrtHalf = 0x3fe6a09e667f3bcd;
   int64_t exponent = 0;
   if (x < 0x1p-1022) {
     x *= 0x1p54;
     exponent = -54;
   }
-  const uint64_t bits = std::bit_cast<uint64_t>(x) + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd);
+  // x = 2^exponent (1 + f), sqrt(1/2) <= 1 + f < sqrt(2): the sum carries where it must.
+  const uint64_t bits = std::bit_cast<uint64_t>(x) + (kOne - kSqrtHalf);
   exponent += static_cast<int64_t>(bits >> 52) - 1023;
-  const double f = std::bit_cast<double>((bits & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd) - 1;
+  const double f = std::bit_cast<double>((bits & 0x000fffffffffffff) + kSqrtHalf) - 1;
   // log(1 + f) = f - (f^2/2 - s (f^2/2 + R)), s = f / (2 + f), R = 2 (s^2/3 + s^4/5 + ...)
   const double s = f / (2 + f), z = s * s, half_square = 0.5 * f * f;
   double rest = 0;
@@ -63,13 +75,13 @@ double OwnCos(double x) {
   const double square = r * r;
   switch (static_cast<int64_t>(quarter) & 3) {
     case 0:
-      return AlternatingSeries(square, 1, 9);
+      return AlternatingSeries(square, 0);
     case 1:
-      return -r * AlternatingSeries(square, 2, 9);
+      return -r * AlternatingSeries(square, 1);
     case 2:
-      return -AlternatingSeries(square, 1, 9);
+      return -AlternatingSeries(square, 0);
     default:
-      return r * AlternatingSeries(square, 2, 9);
+      return r * AlternatingSeries(square, 1);
   }
 }
 

@@ -1,5 +1,6 @@
-// Double functions of our own, for the few scalars that reach weights outside the operations: learning rates, bias corrections, initial
-// values. IEEE operations and fma only, so that their bits depend on no library; errors of a few ulp.
+// Double functions of our own, for the few scalars that reach weights outside the operations:
+// learning rates, bias corrections, initial values. IEEE operations and fma only, so that their
+// bits depend on no library; errors of a few ulp.
 //
 // Pure; thread-safe.
 #pragma once
@@ -9,9 +10,9 @@
 namespace carousel::kernels {
 
 double OwnExp(double x);
-double OwnLog(double x);              // x > 0
-double OwnCos(double x);              // |x| <= 2 pi and a bit
-double OwnPow(double x, double y);    // x > 0: exp(y log x)
+double OwnLog(double x);               // x > 0
+double OwnCos(double x);               // |x| <= 2 pi and a bit
+double OwnPow(double x, double y);     // x > 0: exp(y log x)
 double OwnPower(double x, int64_t n);  // x^n by squaring, n >= 0
 
 }  // namespace carousel::kernels

@@ -14,7 +14,8 @@ void Run(Context& context, const AdamW& op) {
     T* v = op.v.As<T>();
     const T* gradient = op.gradient.As<T>();
     const AdamWStep& step = op.step;
-    const T scale = static_cast<T>(step.scale), keep = static_cast<T>(1 - step.learning_rate * step.weight_decay);
+    const T scale = static_cast<T>(step.scale),
+            keep = static_cast<T>(1 - step.learning_rate * step.weight_decay);
     const T beta1 = static_cast<T>(step.beta1), rest1 = static_cast<T>(1 - step.beta1);
     const T beta2 = static_cast<T>(step.beta2), rest2 = static_cast<T>(1 - step.beta2);
     const T rate = static_cast<T>(step.learning_rate / step.correction1);
@@ -28,7 +29,8 @@ void Run(Context& context, const AdamW& op) {
         const Vec<T> update = m_next / (Sqrt(v_next) / correction2 + epsilon);
         StoreUpTo<T>(m + at, m_next, n);
         StoreUpTo<T>(v + at, v_next, n);
-        StoreUpTo<T>(weight + at, Fma(Splat<T>(-rate), update, LoadUpTo<T>(weight + at, n) * keep), n);
+        StoreUpTo<T>(weight + at, Fma(Splat<T>(-rate), update, LoadUpTo<T>(weight + at, n) * keep),
+                     n);
       });
     });
   });

@@ -8,77 +8,151 @@
 namespace carousel::kernels::CAROUSEL_ISA {
 namespace {
 
-// Rows of x of one sequence, those carried in included, and which of them a tap may reach.
+// The pointers to what one row's taps multiply, the oldest first.
 template <class T>
-struct Past {
+struct Taps {
+  const T* of[kConvTaps];
+};
+
+// A segment's x with the rows carried in before it, as taps see it. A row beyond a document border
+// or before the sequence is replaced by zeros: chosen, not multiplied away. A chain is the same
+// whether such zeros come from here or were carried in.
+template <class T>
+struct Window {
   const T* x;
   const T* carry;  // or nullptr: zeros
+  const T* zeros;  // [D]
   const uint8_t* reset;
   ConvShape shape;
   int64_t stride;
 
-  // x[t - back] of sequence b from column `column` on; nullptr: it counts as zero, being before the sequence or its document.
-  [[gnu::always_inline]] const T* Tap(int64_t t, int64_t b, int64_t back, int64_t column) const {
-    for (int64_t s = t; s > t - back; --s) {
-      if (s < 0) break;
-      if (reset[s * shape.batch + b]) return nullptr;
-    }
+  // Row t - back of sequence b as row t sees it; t - back >= -kConvCarry.
+  const T* Back(int64_t t, int64_t b, int64_t back) const {
     const int64_t source = t - back;
-    if (source >= 0) return x + (source * shape.batch + b) * stride + column;
-    if (carry == nullptr) return nullptr;
-    return carry + ((kConvCarry + source) * shape.batch + b) * shape.width + column;
+    for (int64_t s = t; s > source && s >= 0; --s) {
+      if (reset[s * shape.batch + b] != 0) return zeros;
+    }
+    if (source >= 0) return x + (source * shape.batch + b) * stride;
+    if (carry == nullptr) return zeros;
+    return carry + ((kConvCarry + source) * shape.batch + b) * shape.width;
+  }
+
+  Taps<T> TapsOf(int64_t row) const {
+    const int64_t t = row / shape.batch, b = row % shape.batch;
+    return {{Back(t, b, 3), Back(t, b, 2), Back(t, b, 1), Back(t, b, 0)}};
   }
 };
 
+// The rows of dz that see x[t] through taps 3, 2, 1, 0: t, t + 1, t + 2, t + 3.
 template <class T>
-[[gnu::always_inline]] inline Vec<T> TapOrZero(const T* tap, int64_t i, int64_t n) {
-  return tap == nullptr ? Splat<T>(0) : LoadUpTo<T>(tap + i, n);
-}
-
-// The weights as four rows of D, so that a tap's weights lie side by side: [4][columns] of a piece.
-template <class T>
-void GatherTaps(const T* weight, int64_t columns, T* taps) {
-  for (int64_t i = 0; i < columns; ++i) {
-    for (int64_t j = 0; j < kConvTaps; ++j) taps[j * columns + i] = weight[i * kConvTaps + j];
-  }
-}
-
-constexpr int64_t kColumns = 128;  // of a piece: one task
-
-// z of one row, a piece of columns: the bias, then taps from the oldest on. A tap that is cut off is skipped, not multiplied by zero.
-template <class T>
-[[gnu::always_inline]] inline Vec<T> PreActivation(const T* const* taps, const T* weights, int64_t columns, Vec<T> bias, int64_t i, int64_t n) {
-  Vec<T> z = bias;
+Taps<T> RowsAhead(const ConvShape& shape, const uint8_t* reset, const T* dz, const T* later,
+                  const T* zeros, int64_t row) {
+  const int64_t t = row / shape.batch, b = row % shape.batch;
+  Taps<T> ahead = {{zeros, zeros, zeros, zeros}};
   for (int64_t j = 0; j < kConvTaps; ++j) {
-    if (taps[j] != nullptr) z = Fma(LoadUpTo<T>(weights + j * columns + i, n), LoadUpTo<T>(taps[j] + i, n), z);
+    const int64_t to = t + j;
+    if (j > 0 && to < shape.steps && reset[to * shape.batch + b] != 0) break;
+    if (to < shape.steps) {
+      ahead.of[j] = dz + (to * shape.batch + b) * shape.width;
+    } else if (later != nullptr) {
+      ahead.of[j] = later + ((to - shape.steps) * shape.batch + b) * shape.width;
+    }
+  }
+  return ahead;
+}
+
+// Weights [D, 4] as four rows of D, and a row of zeros after them: what a row of vectors needs.
+template <class T>
+struct WeightRows {
+  WeightRows(Context& context, const T* weight, int64_t width) : width(width) {
+    rows = static_cast<T*>(
+        context.Scratch(0, Context::kOperation, (kConvTaps + 1) * width * sizeof(T)));
+    for (int64_t d = 0; d < width; ++d) {
+      for (int64_t j = 0; j < kConvTaps; ++j) rows[j * width + d] = weight[d * kConvTaps + j];
+    }
+    std::memset(rows + kConvTaps * width, 0, width * sizeof(T));
+  }
+  const T* zeros() const { return rows + kConvTaps * width; }
+  [[gnu::always_inline]] Vec<T> Of(int64_t tap, int64_t i, int64_t n) const {
+    return LoadUpTo<T>(rows + tap * width + i, n);
+  }
+  T* rows;
+  int64_t width;
+};
+
+template <class T>
+[[gnu::always_inline]] inline Vec<T> PreActivation(const Taps<T>& taps, const WeightRows<T>& weight,
+                                                   const T* bias, int64_t i, int64_t n) {
+  Vec<T> z = LoadUpTo<T>(bias + i, n);
+  for (int64_t j = 0; j < kConvTaps; ++j) {
+    z = Fma(weight.Of(j, i, n), LoadUpTo<T>(taps.of[j] + i, n), z);
   }
   return z;
 }
 
-// Calls body(first_column, columns, thread) for pieces of the width.
-template <class Body>
-void ForEachPiece(Context& context, int64_t width, const Body& body) {
-  Parallel(context, (width + kColumns - 1) / kColumns, [&](int64_t piece, int) {
-    const int64_t first = piece * kColumns;
-    body(first, width - first < kColumns ? width - first : kColumns);
-  });
-}
-
-// dz rows 0, 1, 2 for the earlier segment; zero where a reset at or before the row (in this segment) cuts it off.
+// The last rows of x as the next segment's first row sees them, were it no document's start.
 template <class T>
-void CarryOut(const ConvShape& shape, const uint8_t* reset, const T* dz, const T* later, int64_t first, int64_t columns, T* out) {
-  for (int64_t b = 0; b < shape.batch; ++b) {
-    bool cut = false;
-    for (int64_t row = 0; row < kConvCarry; ++row) {
-      const int64_t beyond = row - shape.steps;  // >= 0: a row of the later segment, whose own resets are in its zeros
-      if (beyond < 0) cut = cut || reset[row * shape.batch + b] != 0;
-      const T* from = beyond < 0 ? dz + (row * shape.batch + b) * shape.width + first
-                      : later == nullptr ? nullptr
-                                         : later + (beyond * shape.batch + b) * shape.width + first;
-      T* to = out + (row * shape.batch + b) * shape.width + first;
-      for (int64_t i = 0; i < columns; ++i) to[i] = cut || from == nullptr ? T(0) : from[i];
+void CarryForward(const Window<T>& window, T* carry_out) {
+  const ConvShape& shape = window.shape;
+  for (int64_t k = 0; k < kConvCarry; ++k) {
+    for (int64_t b = 0; b < shape.batch; ++b) {
+      const T* from = window.Back(shape.steps - 1, b, kConvCarry - 1 - k);
+      std::memcpy(carry_out + (k * shape.batch + b) * shape.width, from, shape.width * sizeof(T));
     }
   }
+}
+
+// dz of rows 0, 1, 2 as the earlier segment's rows see them. In a segment shorter than that, rows
+// beyond it are the later segment's.
+template <class T>
+void CarryBackward(const ConvShape& shape, const uint8_t* reset, const T* dz, const T* later,
+                   const T* zeros, T* dcarry_out) {
+  for (int64_t b = 0; b < shape.batch; ++b) {
+    bool cut = false;
+    for (int64_t t = 0; t < kConvCarry; ++t) {
+      const int64_t row = t * shape.batch + b, beyond = row - shape.steps * shape.batch;
+      cut = cut || (t < shape.steps && reset[row] != 0);
+      const T* from = zeros;
+      if (!cut && t < shape.steps) from = dz + row * shape.width;
+      if (!cut && t >= shape.steps && later != nullptr) from = later + beyond * shape.width;
+      std::memcpy(dcarry_out + row * shape.width, from, shape.width * sizeof(T));
+    }
+  }
+}
+
+// dweight and dbias of `columns` columns, from the last row to the first. `sums` holds five rows of
+// `columns`: the four taps' and the bias's. Rows go in blocks, so that they are read along.
+template <class T>
+void ChainWeights(const Window<T>& window, const T* dz, int64_t first, int64_t columns, T* sums) {
+  constexpr int64_t kBlock = 16;
+  const int64_t width = window.shape.width;
+  for (int64_t end = window.shape.steps * window.shape.batch; end > 0; end -= kBlock) {
+    const int64_t begin = Max<int64_t>(0, end - kBlock);
+    Taps<T> taps[kBlock];
+    for (int64_t row = begin; row < end; ++row) taps[row - begin] = window.TapsOf(row);
+    ForEachVector<T>(columns, [&](int64_t i, int64_t n) {
+      Vec<T> sum[kConvTaps + 1];
+      for (int64_t j = 0; j <= kConvTaps; ++j) sum[j] = LoadUpTo<T>(sums + j * columns + i, n);
+      for (int64_t row = end - 1; row >= begin; --row) {
+        const Vec<T> d = LoadUpTo<T>(dz + row * width + first + i, n);
+        for (int64_t j = 0; j < kConvTaps; ++j) {
+          sum[j] = Fma(d, LoadUpTo<T>(taps[row - begin].of[j] + first + i, n), sum[j]);
+        }
+        sum[kConvTaps] = sum[kConvTaps] + d;
+      }
+      for (int64_t j = 0; j <= kConvTaps; ++j) StoreUpTo<T>(sums + j * columns + i, sum[j], n);
+    });
+  }
+}
+
+template <class T, class OpType>
+Window<T> WindowOf(const OpType& op, const T* zeros) {
+  return {op.x.data.template As<T>(),
+          op.carry_in.template As<T>(),
+          zeros,
+          op.reset.template As<uint8_t>(),
+          op.shape,
+          op.x.stride};
 }
 
 }  // namespace
@@ -86,35 +160,22 @@ void CarryOut(const ConvShape& shape, const uint8_t* reset, const T* dz, const T
 void Run(Context& context, const ConvForward& op) {
   Typed(op.y.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const ConvShape& shape = op.shape;
-    const Past<T> past = {op.x.data.As<T>(), op.carry_in.As<T>(), op.reset.As<uint8_t>(), shape, op.x.stride};
-    const T* weight = op.weight.As<T>();
+    const int64_t width = op.shape.width;
+    const WeightRows<T> weight(context, op.weight.As<T>(), width);
+    const Window<T> window = WindowOf<T>(op, weight.zeros());
     const T* bias = op.bias.As<T>();
     T* y = op.y.As<T>();
-    T* carry_out = op.carry_out.As<T>();
-    ForEachPiece(context, shape.width, [&](int64_t first, int64_t columns) {
-      T weights[kConvTaps * kColumns];
-      GatherTaps(weight + first * kConvTaps, columns, weights);
-      for (int64_t row = 0; row < shape.steps * shape.batch; ++row) {
-        const int64_t t = row / shape.batch, b = row % shape.batch;
-        const T* taps[kConvTaps];
-        for (int64_t j = 0; j < kConvTaps; ++j) taps[j] = past.Tap(t, b, kConvTaps - 1 - j, first);
-        ForEachVector<T>(columns, [&](int64_t i, int64_t n) {
-          const Vec<T> z = PreActivation<T>(taps, weights, columns, LoadUpTo<T>(bias + first + i, n), i, n);
-          StoreUpTo<T>(y + row * shape.width + first + i, z * Sigmoid(z), n);
+    const int64_t all = op.shape.steps * op.shape.batch;
+    ParallelRows(context, all, width, [&](int64_t first, int64_t rows) {
+      for (int64_t row = first; row < first + rows; ++row) {
+        const Taps<T> taps = window.TapsOf(row);
+        ForEachVector<T>(width, [&](int64_t i, int64_t n) {
+          const Vec<T> z = PreActivation<T>(taps, weight, bias, i, n);
+          StoreUpTo<T>(y + row * width + i, z * Sigmoid(z), n);
         });
       }
-      if (carry_out == nullptr) return;
-      // The last rows of x as they are: whether a tap reaches them is the next segment's resets' business and this one's.
-      for (int64_t k = 0; k < kConvCarry; ++k) {
-        for (int64_t b = 0; b < shape.batch; ++b) {
-          const T* tap = past.Tap(shape.steps - 1, b, kConvCarry - 1 - k, first);
-          ForEachVector<T>(columns, [&](int64_t i, int64_t n) {
-            StoreUpTo<T>(carry_out + (k * shape.batch + b) * shape.width + first + i, TapOrZero<T>(tap, i, n), n);
-          });
-        }
-      }
     });
+    if (!op.carry_out.empty()) CarryForward<T>(window, op.carry_out.As<T>());
   });
 }
 
@@ -122,85 +183,70 @@ void Run(Context& context, const ConvBackwardInput& op) {
   Typed(op.dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const ConvShape& shape = op.shape;
-    const uint8_t* reset = op.reset.As<uint8_t>();
-    const Past<T> past = {op.x.data.As<T>(), op.carry_in.As<T>(), reset, shape, op.x.stride};
-    const T* weight = op.weight.As<T>();
+    const int64_t width = shape.width, all = shape.steps * shape.batch;
+    const WeightRows<T> weight(context, op.weight.As<T>(), width);
+    const Window<T> window = WindowOf<T>(op, weight.zeros());
     const T* bias = op.bias.As<T>();
     const T* dy = op.dy.As<T>();
     const T* later = op.dcarry_in.As<T>();
     T* dz = op.dz.As<T>();
     T* dx = op.dx.data.As<T>();
-    T* dcarry_out = op.dcarry_out.As<T>();
-    ForEachPiece(context, shape.width, [&](int64_t first, int64_t columns) {
-      T weights[kConvTaps * kColumns];
-      GatherTaps(weight + first * kConvTaps, columns, weights);
-      for (int64_t row = 0; row < shape.steps * shape.batch; ++row) {
-        const int64_t t = row / shape.batch, b = row % shape.batch, at = row * shape.width + first;
-        const T* taps[kConvTaps];
-        for (int64_t j = 0; j < kConvTaps; ++j) taps[j] = past.Tap(t, b, kConvTaps - 1 - j, first);
-        ForEachVector<T>(columns, [&](int64_t i, int64_t n) {
-          const Vec<T> z = PreActivation<T>(taps, weights, columns, LoadUpTo<T>(bias + first + i, n), i, n);
+    ParallelRows(context, all, width, [&](int64_t first, int64_t rows) {
+      for (int64_t row = first; row < first + rows; ++row) {
+        const Taps<T> taps = window.TapsOf(row);
+        ForEachVector<T>(width, [&](int64_t i, int64_t n) {
+          const Vec<T> z = PreActivation<T>(taps, weight, bias, i, n);
           const Vec<T> s = Sigmoid(z);
-          const Vec<T> slope = s * Fma(z, Splat<T>(1) - s, Splat<T>(1));
-          StoreUpTo<T>(dz + at + i, LoadUpTo<T>(dy + at + i, n) * slope, n);
+          const Vec<T> slope = s * Fma(z, T(1) - s, Splat<T>(1));
+          StoreUpTo<T>(dz + row * width + i, LoadUpTo<T>(dy + row * width + i, n) * slope, n);
         });
       }
-      for (int64_t row = 0; row < shape.steps * shape.batch; ++row) {
-        const int64_t t = row / shape.batch, b = row % shape.batch;
-        // dz[t + j] for j = 0 ... 3, nullptr from the first reset in (t, t + j] on.
-        const T* ahead[kConvTaps] = {};
-        for (int64_t j = 0; j < kConvTaps; ++j) {
-          const int64_t to = t + j;
-          if (to < shape.steps) {
-            if (j > 0 && reset[to * shape.batch + b]) break;
-            ahead[j] = dz + (to * shape.batch + b) * shape.width + first;
-          } else if (later != nullptr) {
-            ahead[j] = later + ((to - shape.steps) * shape.batch + b) * shape.width + first;
-          }
-        }
-        T* to = dx + row * op.dx.stride + first;
-        ForEachVector<T>(columns, [&](int64_t i, int64_t n) {
+    });
+    ParallelRows(context, all, width, [&](int64_t first, int64_t rows) {
+      for (int64_t row = first; row < first + rows; ++row) {
+        const Taps<T> ahead = RowsAhead<T>(shape, window.reset, dz, later, window.zeros, row);
+        T* to = dx + row * op.dx.stride;
+        ForEachVector<T>(width, [&](int64_t i, int64_t n) {
           Vec<T> sum = op.accumulate ? LoadUpTo<T>(to + i, n) : Splat<T>(0);
           for (int64_t j = 0; j < kConvTaps; ++j) {
-            if (ahead[j] != nullptr) sum = Fma(LoadUpTo<T>(weights + (kConvTaps - 1 - j) * columns + i, n), LoadUpTo<T>(ahead[j] + i, n), sum);
+            sum = Fma(weight.Of(kConvTaps - 1 - j, i, n), LoadUpTo<T>(ahead.of[j] + i, n), sum);
           }
           StoreUpTo<T>(to + i, sum, n);
         });
       }
-      if (dcarry_out != nullptr) CarryOut<T>(shape, reset, dz, later, first, columns, dcarry_out);
     });
+    if (!op.dcarry_out.empty()) {
+      CarryBackward<T>(shape, window.reset, dz, later, window.zeros, op.dcarry_out.As<T>());
+    }
   });
 }
 
 void Run(Context& context, const ConvBackwardWeight& op) {
   Typed(op.dz.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const ConvShape& shape = op.shape;
-    const Past<T> past = {op.x.data.As<T>(), op.carry_in.As<T>(), op.reset.As<uint8_t>(), shape, op.x.stride};
+    const int64_t width = op.shape.width;
     const T* dz = op.dz.As<T>();
     T* dweight = op.dweight.As<T>();
     T* dbias = op.dbias.As<T>();
-    ForEachPiece(context, shape.width, [&](int64_t first, int64_t columns) {
-      T sums[kConvTaps * kColumns];
-      GatherTaps(dweight + first * kConvTaps, columns, sums);
-      for (int64_t row = shape.steps * shape.batch - 1; row >= 0; --row) {
-        const int64_t t = row / shape.batch, b = row % shape.batch;
-        const T* d = dz + row * shape.width + first;
-        for (int64_t j = 0; j < kConvTaps; ++j) {
-          const T* tap = past.Tap(t, b, kConvTaps - 1 - j, first);
-          if (tap == nullptr) continue;
-          ForEachVector<T>(columns, [&](int64_t i, int64_t n) {
-            T* sum = sums + j * columns + i;
-            StoreUpTo<T>(sum, Fma(LoadUpTo<T>(d + i, n), LoadUpTo<T>(tap + i, n), LoadUpTo<T>(sum, n)), n);
-          });
-        }
-        ForEachVector<T>(columns, [&](int64_t i, int64_t n) {
-          T* sum = dbias + first + i;
-          StoreUpTo<T>(sum, LoadUpTo<T>(sum, n) + LoadUpTo<T>(d + i, n), n);
-        });
-      }
+    // One row of zeros, then the sums of the pieces, five rows each.
+    T* scratch = static_cast<T*>(
+        context.Scratch(0, Context::kOperation, (kConvTaps + 2) * width * sizeof(T)));
+    std::memset(scratch, 0, width * sizeof(T));
+    const Window<T> window = WindowOf<T>(op, scratch);
+    ParallelColumns(context, width, [&](int64_t first, int64_t columns) {
+      T* sums = scratch + width + (kConvTaps + 1) * first;
       for (int64_t i = 0; i < columns; ++i) {
-        for (int64_t j = 0; j < kConvTaps; ++j) dweight[(first + i) * kConvTaps + j] = sums[j * columns + i];
+        for (int64_t j = 0; j < kConvTaps; ++j) {
+          sums[j * columns + i] = dweight[(first + i) * kConvTaps + j];
+        }
+        sums[kConvTaps * columns + i] = dbias[first + i];
+      }
+      ChainWeights<T>(window, dz, first, columns, sums);
+      for (int64_t i = 0; i < columns; ++i) {
+        for (int64_t j = 0; j < kConvTaps; ++j) {
+          dweight[(first + i) * kConvTaps + j] = sums[j * columns + i];
+        }
+        dbias[first + i] = sums[kConvTaps * columns + i];
       }
     });
   });

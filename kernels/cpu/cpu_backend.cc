@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,37 +31,49 @@ class CpuBackend : public Backend {
   }
 
   Stream NewStream() override {
+    std::lock_guard<std::mutex> lock(state_);
     failure_.emplace_back();
     return static_cast<Stream>(failure_.size()) - 1;
   }
 
   void Enqueue(Stream stream, const Op& op) override {
-    if (!failure_[stream].ok()) return;
+    if (!Failure(stream).ok()) return;
+    std::lock_guard<std::mutex> lock(operation_);
     SetFloatingPointMode();
     std::visit([this](const auto& alternative) { Dispatch(alternative); }, op);
     CheckFloatingPointMode();
   }
 
   void CopyToDevice(Stream stream, const void* host, Span device) override {
-    if (failure_[stream].ok())
-      std::memcpy(device.address() + internal::address_bias, host, device.bytes());
+    if (!Failure(stream).ok()) return;
+    std::memcpy(device.address() + internal::address_bias, host, device.bytes());
   }
 
   void CopyToHost(Stream stream, Span device, void* host) override {
-    if (failure_[stream].ok())
-      std::memcpy(host, device.address() + internal::address_bias, device.bytes());
+    if (!Failure(stream).ok()) return;
+    std::memcpy(host, device.address() + internal::address_bias, device.bytes());
   }
 
   Event Record(Stream stream) override {
-    if (failure_[stream].ok()) return Event();
+    const absl::Status failure = Failure(stream);
+    if (failure.ok()) return Event();
     Event failed = Event::Pending();
-    failed.Complete(failure_[stream]);
+    failed.Complete(failure);
     return failed;
   }
 
-  void Wait(Stream stream, const Event& event) override { failure_[stream].Update(event.Wait()); }
+  void Wait(Stream stream, const Event& event) override {
+    const absl::Status outcome = event.Wait();
+    std::lock_guard<std::mutex> lock(state_);
+    failure_[stream].Update(outcome);
+  }
 
  private:
+  absl::Status Failure(Stream stream) {
+    std::lock_guard<std::mutex> lock(state_);
+    return failure_[stream];
+  }
+
   void Dispatch(const std::monostate&) {}
 
   template <class OpType>
@@ -76,7 +89,9 @@ class CpuBackend : public Backend {
   }
 
   const Isa isa_;
+  std::mutex operation_;  // streams take turns with the helpers and scratch memory of context_
   Context context_;
+  std::mutex state_;
   std::vector<absl::Status> failure_;  // by stream
 };
 

@@ -9,42 +9,49 @@
 namespace carousel::kernels::CAROUSEL_ISA {
 namespace {
 
-template <class T>
-[[gnu::always_inline]] inline Vec<T> Capped(Vec<T> logit, T cap) {
-  return cap > 0 ? Tanh(logit / cap) * cap : logit;
+// V is Vec<T>, or T for one logit: the same bits.
+template <class V>
+[[gnu::always_inline]] inline V Capped(V logit, ElementOf<V> cap) {
+  return cap > 0 ? Tanh<V>(logit / cap) * cap : logit;
 }
 
+// The running maximum and sum of exponentials of a row.
 template <class T>
-T BlockMaximum(const T* z, int64_t size) {
-  Vec<T> maximum = Splat<T>(z[0]);
-  int64_t i = 0;
-  for (; i + kLanes<T> <= size; i += kLanes<T>) maximum = Max(maximum, Load<T>(z + i));
-  T lanes[kLanes<T>];
-  Store<T>(lanes, maximum);
-  T most = lanes[0];
-  for (T lane : lanes) most = lane > most ? lane : most;
-  for (; i < size; ++i) most = z[i] > most ? z[i] : most;
-  return most;
-}
+struct Softmax {
+  T maximum = -static_cast<T>(__builtin_inf());
+  T sum = 0;
 
-// Maximum and sum of exponentials of a row, block by block; `z` is scratch for one block of capped logits.
-template <class T>
-void RowStats(const T* logits, int64_t vocab, T cap, T* z, T* stats) {
-  T maximum = 0, sum = 0;
-  for (int64_t first = 0; first < vocab; first += kSoftmaxBlock) {
-    const int64_t size = vocab - first < kSoftmaxBlock ? vocab - first : kSoftmaxBlock;
-    ForEachVector<T>(size, [&](int64_t i, int64_t n) { StoreUpTo<T>(z + i, Capped<T>(LoadUpTo<T>(logits + first + i, n), cap), n); });
-    const T most = BlockMaximum<T>(z, size);
-    const T next = first == 0 || most > maximum ? most : maximum;
-    LaneSums<T> block;
-    block.AddRow(size, [&](int64_t i, int64_t n) { return Exp(LoadUpTo<T>(z + i, n) - next); });
-    const T rescale = first == 0 ? T(0) : FirstLane<T>(Exp(Splat<T>(maximum - next)));
-    sum = Fma(sum, rescale, block.Fold());
+  // Takes in a block of `size` <= kSoftmaxBlock logits; `z` is scratch for as many.
+  void AddBlock(const T* logits, int64_t size, T cap, T* z) {
+    Lanes<T> largest(maximum);
+    ForEachLaneVector<T>(size, [&](int64_t part, int64_t i, int64_t n) {
+      const Vec<T> capped = Capped<Vec<T>>(LoadUpTo<T>(logits + i, n), cap);
+      StoreUpTo<T>(z + i, capped, n);
+      largest.AddLargest(part, capped, n);
+    });
+    const T next = largest.FoldLargest();
+    Lanes<T> block;
+    ForEachLaneVector<T>(size, [&](int64_t part, int64_t i, int64_t n) {
+      block.Add(part, Exp<Vec<T>>(LoadUpTo<T>(z + i, n) - next), n);
+    });
+    sum = Fma(sum, Exp<T>(maximum - next), block.Fold());
     maximum = next;
   }
-  stats[0] = maximum;
-  stats[1] = sum;
-}
+};
+
+// What the gradient of a row's logits depends on besides the logit.
+template <class T>
+struct RowGradient {
+  T maximum, inverse_sum, cap;
+
+  // (softmax - target) (1 - (z / cap)^2)
+  template <class V>
+  [[gnu::always_inline]] V Of(V logit, T target) const {
+    if (!(cap > 0)) return Exp<V>(logit - maximum) * inverse_sum - target;
+    const V t = Tanh<V>(logit / cap);
+    return (Exp<V>(t * cap - maximum) * inverse_sum - target) * (T(1) - t * t);
+  }
+};
 
 }  // namespace
 
@@ -59,15 +66,17 @@ void Run(Context& context, const CrossEntropyForward& op) {
     ParallelRows(context, op.rows, op.vocab, [&](int64_t first, int64_t rows) {
       alignas(64) T z[kSoftmaxBlock];
       for (int64_t row = first; row < first + rows; ++row) {
-        const T* at = logits + row * op.vocab;
-        RowStats<T>(at, op.vocab, cap, z, stats + row * 2);
-        if (labels[row] < 0) {
-          loss[row] = 0;
-          continue;
+        const T* of_row = logits + row * op.vocab;
+        Softmax<T> softmax;
+        for (int64_t at = 0; at < op.vocab; at += kSoftmaxBlock) {
+          softmax.AddBlock(of_row + at, Min(op.vocab - at, kSoftmaxBlock), cap, z);
         }
+        stats[2 * row] = softmax.maximum;
+        stats[2 * row + 1] = softmax.sum;
         KERNEL_CHECK(labels[row] < op.vocab);
-        const T label = FirstLane<T>(Capped<T>(Splat<T>(at[labels[row]]), cap));
-        loss[row] = FirstLane<T>(Log(Splat<T>(stats[row * 2 + 1]))) + (stats[row * 2] - label);
+        loss[row] = labels[row] < 0 ? T(0)
+                                    : Log<T>(softmax.sum) +
+                                          (softmax.maximum - Capped<T>(of_row[labels[row]], cap));
       }
     });
   });
@@ -80,25 +89,21 @@ void Run(Context& context, const CrossEntropyBackward& op) {
     const int32_t* labels = op.labels.As<int32_t>();
     const T* stats = op.stats.As<T>();
     T* dlogits = op.dlogits.As<T>();
-    const T cap = static_cast<T>(op.cap);
     ParallelRows(context, op.rows, op.vocab, [&](int64_t first, int64_t rows) {
       for (int64_t row = first; row < first + rows; ++row) {
-        const T* at = logits + row * op.vocab;
+        const T* of_row = logits + row * op.vocab;
         T* to = dlogits + row * op.vocab;
         if (labels[row] < 0) {
           std::memset(to, 0, op.vocab * sizeof(T));
           continue;
         }
-        const T maximum = stats[row * 2], inverse = static_cast<T>(1) / stats[row * 2 + 1];
-        const T label_logit = at[labels[row]];
-        // (p - onehot) (1 - (z/a)^2), with p = exp(z - max) / sum
-        auto gradient = [&](Vec<T> logit, T target) {
-          const Vec<T> t = cap > 0 ? Tanh(logit / cap) : Splat<T>(0);
-          const Vec<T> z = cap > 0 ? t * cap : logit;
-          return (Exp(z - maximum) * inverse - target) * (Splat<T>(1) - t * t);
-        };
-        ForEachVector<T>(op.vocab, [&](int64_t i, int64_t n) { StoreUpTo<T>(to + i, gradient(LoadUpTo<T>(at + i, n), 0), n); });
-        to[labels[row]] = FirstLane<T>(gradient(Splat<T>(label_logit), 1));
+        const RowGradient<T> gradient = {stats[2 * row], T(1) / stats[2 * row + 1],
+                                         static_cast<T>(op.cap)};
+        const T of_label = gradient.template Of<T>(of_row[labels[row]], 1);
+        ForEachVector<T>(op.vocab, [&](int64_t i, int64_t n) {
+          StoreUpTo<T>(to + i, gradient.template Of<Vec<T>>(LoadUpTo<T>(of_row + i, n), 0), n);
+        });
+        to[labels[row]] = of_label;
       }
     });
   });

@@ -21,21 +21,26 @@ void Run(Context& context, const Add& op) {
     const T* b = op.b.As<T>();
     T* y = op.y.As<T>();
     ParallelElements(context, op.y.size(), [&](int64_t first, int64_t count) {
-      ForEachVector<T>(count, [&](int64_t i, int64_t n) { StoreUpTo<T>(y + first + i, LoadUpTo<T>(a + first + i, n) + LoadUpTo<T>(b + first + i, n), n); });
+      ForEachVector<T>(count, [&](int64_t i, int64_t n) {
+        StoreUpTo<T>(y + first + i, LoadUpTo<T>(a + first + i, n) + LoadUpTo<T>(b + first + i, n),
+                     n);
+      });
     });
   });
 }
 
 void Run(Context& context, const Zero& op) {
   std::byte* x = BytesOf(op.x);
-  ParallelPieces(context, op.x.bytes(), 1 << 20, [&](int64_t first, int64_t count) { std::memset(x + first, 0, count); });
+  ParallelPieces(context, op.x.bytes(), 1 << 20,
+                 [&](int64_t first, int64_t count) { std::memset(x + first, 0, count); });
 }
 
 void Run(Context& context, const Copy& op) {
   KERNEL_CHECK(op.x.dtype() == op.y.dtype() && op.x.size() == op.y.size());
   const std::byte* x = BytesOf(op.x);
   std::byte* y = BytesOf(op.y);
-  ParallelPieces(context, op.y.bytes(), 1 << 20, [&](int64_t first, int64_t count) { std::memcpy(y + first, x + first, count); });
+  ParallelPieces(context, op.y.bytes(), 1 << 20,
+                 [&](int64_t first, int64_t count) { std::memcpy(y + first, x + first, count); });
 }
 
 void Run(Context&, const OrderedSum& op) {

@@ -32,7 +32,9 @@ void Run(Context& context, const EmbeddingBackwardWeight& op) {
       for (int64_t row = op.rows - 1; row >= 0; --row) {
         const T* from = dy + row * op.width + first;
         T* to = dtable + tokens[row] * op.width + first;
-        ForEachVector<T>(columns, [&](int64_t i, int64_t n) { StoreUpTo<T>(to + i, LoadUpTo<T>(to + i, n) + LoadUpTo<T>(from + i, n), n); });
+        ForEachVector<T>(columns, [&](int64_t i, int64_t n) {
+          StoreUpTo<T>(to + i, LoadUpTo<T>(to + i, n) + LoadUpTo<T>(from + i, n), n);
+        });
       }
     });
   });

@@ -18,16 +18,16 @@ struct Activation {
 template <class T>
 [[gnu::always_inline]] inline Activation<T> Silu(Vec<T> x) {
   const Vec<T> s = Sigmoid(x);
-  return {x * s, s * Fma(x, Splat<T>(1) - s, Splat<T>(1))};
+  return {x * s, s * Fma(x, T(1) - s, Splat<T>(1))};
 }
 
 // gelu = x Phi(x), gelu' = Phi(x) + x phi(x)
 template <class T>
 [[gnu::always_inline]] inline Activation<T> Gelu(Vec<T> x) {
   constexpr T kSqrtHalf = static_cast<T>(0.70710678118654752440);
-  constexpr T kInvSqrtTwoPi = static_cast<T>(0.39894228040143267794);
+  constexpr T kDensityAt0 = static_cast<T>(0.39894228040143267794);  // 1 / sqrt(2 pi)
   const Vec<T> phi_sum = Fma(Erf(x * kSqrtHalf), Splat<T>(0.5), Splat<T>(0.5));
-  const Vec<T> density = Exp(x * x * static_cast<T>(-0.5)) * kInvSqrtTwoPi;
+  const Vec<T> density = Exp(x * x * static_cast<T>(-0.5)) * kDensityAt0;
   return {x * phi_sum, Fma(x, density, phi_sum)};
 }
 
@@ -49,8 +49,12 @@ void ForEachRowVector(Context& context, int64_t rows, int64_t width, const Body&
 template <class T>
 struct RowAccess {
   explicit RowAccess(const Matrix& matrix) : data(matrix.data.As<T>()), stride(matrix.stride) {}
-  [[gnu::always_inline]] Vec<T> Get(int64_t row, int64_t i, int64_t n) const { return LoadUpTo<T>(data + row * stride + i, n); }
-  [[gnu::always_inline]] void Set(int64_t row, int64_t i, int64_t n, Vec<T> value) const { StoreUpTo<T>(data + row * stride + i, value, n); }
+  [[gnu::always_inline]] Vec<T> Get(int64_t row, int64_t i, int64_t n) const {
+    return LoadUpTo<T>(data + row * stride + i, n);
+  }
+  [[gnu::always_inline]] void Set(int64_t row, int64_t i, int64_t n, Vec<T> value) const {
+    StoreUpTo<T>(data + row * stride + i, value, n);
+  }
   T* data;
   int64_t stride;
 };
@@ -87,7 +91,10 @@ void Run(Context& context, const OutputGateForward& op) {
     const T* h = op.h.As<T>();
     T* y = op.y.As<T>();
     ParallelElements(context, op.y.size(), [&](int64_t first, int64_t count) {
-      ForEachVector<T>(count, [&](int64_t i, int64_t n) { StoreUpTo<T>(y + first + i, Sigmoid(LoadUpTo<T>(o + first + i, n)) * LoadUpTo<T>(h + first + i, n), n); });
+      ForEachVector<T>(count, [&](int64_t i, int64_t n) {
+        StoreUpTo<T>(y + first + i,
+                     Sigmoid(LoadUpTo<T>(o + first + i, n)) * LoadUpTo<T>(h + first + i, n), n);
+      });
     });
   });
 }
@@ -102,8 +109,9 @@ void Run(Context& context, const OutputGateBackward& op) {
     T* dh = op.dh.As<T>();
     ParallelElements(context, op.dy.size(), [&](int64_t first, int64_t count) {
       ForEachVector<T>(count, [&](int64_t i, int64_t n) {
-        const Vec<T> s = Sigmoid(LoadUpTo<T>(o + first + i, n)), g = LoadUpTo<T>(dy + first + i, n), x = LoadUpTo<T>(h + first + i, n);
-        StoreUpTo<T>(d_o + first + i, g * x * (s * (Splat<T>(1) - s)), n);
+        const Vec<T> s = Sigmoid(LoadUpTo<T>(o + first + i, n)), g = LoadUpTo<T>(dy + first + i, n),
+                     x = LoadUpTo<T>(h + first + i, n);
+        StoreUpTo<T>(d_o + first + i, g * x * (s * (T(1) - s)), n);
         StoreUpTo<T>(dh + first + i, g * s, n);
       });
     });
@@ -145,11 +153,11 @@ void Run(Context& context, const SkipGateBackwardWeight& op) {
     const RowAccess<T> dh(op.dh), c(op.c);
     T* dskip = op.dskip.As<T>();
     ParallelColumns(context, op.width, [&](int64_t first, int64_t columns) {
-      ForEachVector<T>(columns, [&](int64_t i, int64_t n) {
-        Vec<T> sum = LoadUpTo<T>(dskip + first + i, n);
-        for (int64_t row = op.rows - 1; row >= 0; --row) sum = Fma(dh.Get(row, first + i, n), c.Get(row, first + i, n), sum);
-        StoreUpTo<T>(dskip + first + i, sum, n);
-      });
+      ChainOverRows<T>(
+          op.rows, columns, dskip + first,
+          [&](int64_t row, int64_t i, int64_t n, Vec<T> sum) __attribute__((always_inline)) {
+            return Fma(dh.Get(row, first + i, n), c.Get(row, first + i, n), sum);
+          });
     });
   });
 }

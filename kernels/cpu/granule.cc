@@ -14,7 +14,7 @@ template <class Body>
 void ForEachGranule(Context& context, int64_t n, const Body& body) {
   Parallel(context, GranuleCount(n), [&](int64_t granule, int) {
     const int64_t first = granule * kGranule;
-    body(granule, first, n - first < kGranule ? n - first : kGranule);
+    body(granule, first, Min(n - first, kGranule));
   });
 }
 
@@ -25,7 +25,9 @@ void Run(Context& context, const GranuleSquares& op) {
     using T = decltype(zero);
     const T* x = op.x.As<T>();
     double* partial = op.partial.As<double>();
-    ForEachGranule(context, op.x.size(), [&](int64_t granule, int64_t first, int64_t count) { partial[granule] = SumOfSquares<T>(x + first, count); });
+    ForEachGranule(context, op.x.size(), [&](int64_t granule, int64_t first, int64_t count) {
+      partial[granule] = DotInDouble<T>(x + first, x + first, count);
+    });
   });
 }
 

@@ -1,98 +1,193 @@
-// Sums along a row, in an order that belongs to the contract and not to a machine: element j goes to virtual lane j mod 32, and the lanes are
-// folded by a fixed tree (lane i with lane i + 16, then i + 8, 4, 2, 1). A vector of 16, 8 or 1 elements plays several lanes at once.
+// Sums, maxima and sums of products along a row, in one order whatever the vector width: element j
+// goes to virtual lane j mod 32; a lane takes its elements in ascending order; the lanes are folded
+// by a fixed tree (lane i with lane i + 16, then i + 8, + 4, + 2, + 1). A lane of a sum starts at
+// +0, one of a maximum at -inf. This order is part of the numerics contract.
+//
+//   Sum(x, n), Dot(x, y, n)              in T; a lane of Dot is one fma chain
+//   Largest(x, n)                        NaN elements are passed over
+//   SumInDouble(x, n), DotInDouble(...)  the same of float elements, accumulated in double
+//
+// What fuses more into one pass over a row uses the parts:
+//
+//   Lanes<T> sum;
+//   ForEachLaneVector<T>(n, [&](int64_t part, int64_t first, int64_t count) {
+//     sum.Add(part, LoadUpTo<T>(x + first, count) - mean, count);
+//   });
+//   const T total = sum.Fold();
 #pragma once
 
-#include <cstdint>
-
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/simd.h"
 
 namespace carousel::kernels::CAROUSEL_ISA {
 
 inline constexpr int64_t kVirtualLanes = 32;
 
-// Lanes from `count` on become zero: what a partial vector must hold before it is added.
+// Vectors that hold the lanes: lane l is element l % kLanes of part l / kLanes.
 template <class T>
-[[gnu::always_inline]] inline Vec<T> KeepFirst(Vec<T> x, int64_t count) {
-  if (count == kLanes<T>) return x;
-  alignas(64) T lanes[kLanes<T>] = {};
-  StorePartial<T>(lanes, x, count);
-  return Load<T>(lanes);
-}
+inline constexpr int64_t kLaneParts = kVirtualLanes / kLanes<T>;
 
-template <class T>
-class LaneSums {
- public:
-  static constexpr int64_t kVectors = kVirtualLanes / kLanes<T>;
-
-  // Adds value(first, count), a vector of elements [first, first + count) of the row, for the whole row [0, size).
-  template <class Value>
-  [[gnu::always_inline]] void AddRow(int64_t size, const Value& value) {
-    int64_t first = 0;
-    for (; first + kVirtualLanes <= size; first += kVirtualLanes) {
-      for (int64_t v = 0; v < kVectors; ++v) sums_[v] = sums_[v] + value(first + v * kLanes<T>, kLanes<T>);
-    }
-    for (int64_t v = 0; first < size; ++v, first += kLanes<T>) {
-      const int64_t count = size - first < kLanes<T> ? size - first : kLanes<T>;
-      sums_[v] = sums_[v] + KeepFirst<T>(value(first, count), count);
+// Calls body(part, first, count) for each vector of a row in ascending order; `part` is where its
+// elements' lanes are kept. count < kLanes<T> for the last vector only.
+template <class T, class Body>
+[[gnu::always_inline]] inline void ForEachLaneVector(int64_t size, const Body& body) {
+  int64_t first = 0;
+  for (; first + kVirtualLanes <= size; first += kVirtualLanes) {
+#pragma GCC unroll 32
+    for (int64_t part = 0; part < kLaneParts<T>; ++part) {
+      body(part, first + part * kLanes<T>, kLanes<T>);
     }
   }
+  for (int64_t part = 0; first < size; ++part, first += kLanes<T>) {
+    body(part, first, Min(size - first, kLanes<T>));
+  }
+}
 
-  // The same with products: every lane is a chain of fma.
-  template <class Factors>
-  [[gnu::always_inline]] void AddProducts(int64_t size, const Factors& factors) {
-    int64_t first = 0;
-    auto add = [&](int64_t v, int64_t count) {
-      Vec<T> a, b;
-      factors(first, count, a, b);
-      sums_[v] = Fma(KeepFirst<T>(a, count), KeepFirst<T>(b, count), sums_[v]);
-    };
-    for (; first + kVirtualLanes <= size;) {
-      for (int64_t v = 0; v < kVectors; ++v, first += kLanes<T>) add(v, kLanes<T>);
+// `x` with zeros after its first `count` elements.
+template <class T>
+[[gnu::always_inline]] inline Vec<T> KeepFirst(Vec<T> x, int64_t count) {
+#if defined(CAROUSEL_ISA_AVX512)
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return (Vec<T>)_mm512_maskz_mov_ps(FirstLanes(count), (__m512)x);
+  } else {
+    return (Vec<T>)_mm512_maskz_mov_pd(static_cast<__mmask8>(FirstLanes(count)), (__m512d)x);
+  }
+#elif defined(CAROUSEL_ISA_AVX2)
+  return (Vec<T>)((__m256i)x & FirstLanes<T>(count));
+#else
+  return x;
+#endif
+}
+
+// The accumulators of one row.
+template <class T>
+class Lanes {
+ public:
+  Lanes() : Lanes(0) {}
+  explicit Lanes(T start) {
+    for (Vec<T>& part : parts_) part = Splat<T>(start);
+  }
+
+  // Each takes in the first `count` elements of a vector.
+  [[gnu::always_inline]] void Add(int64_t part, Vec<T> x, int64_t count) {
+    if (count < kLanes<T>) x = KeepFirst<T>(x, count);
+    parts_[part] = parts_[part] + x;
+  }
+  [[gnu::always_inline]] void AddProduct(int64_t part, Vec<T> x, Vec<T> y, int64_t count) {
+    if (count < kLanes<T>) x = KeepFirst<T>(x, count), y = KeepFirst<T>(y, count);
+    parts_[part] = Fma(x, y, parts_[part]);
+  }
+  // NaN elements are passed over. Needs Lanes(-inf).
+  [[gnu::always_inline]] void AddLargest(int64_t part, Vec<T> x, int64_t count) {
+    Vec<T> largest = x > parts_[part] ? x : parts_[part];
+    if (count < kLanes<T>) {
+      // The lanes after `count` keep what they have.
+      const Vec<T> before = KeepFirst<T>(parts_[part], count);
+      const BitsOf<Vec<T>> after = ToBits(parts_[part]) ^ ToBits(before);
+      largest = FromBits<Vec<T>>(ToBits(KeepFirst<T>(largest, count)) | after);
     }
-    for (int64_t v = 0; first < size; ++v, first += kLanes<T>) add(v, size - first < kLanes<T> ? size - first : kLanes<T>);
+    parts_[part] = largest;
   }
 
   [[gnu::always_inline]] T Fold() const {
-    Vec<T> folded[kVectors];
-    for (int64_t v = 0; v < kVectors; ++v) folded[v] = sums_[v];
-    int64_t lanes = kVirtualLanes;
-    while (lanes > kLanes<T> && lanes > 1) {
-      lanes /= 2;
-      const int64_t half = lanes / kLanes<T>;
-      for (int64_t v = 0; v < half; ++v) folded[v] = folded[v] + folded[v + half];
-    }
-    T last[kLanes<T>];
-    Store<T>(last, folded[0]);
-    while (lanes > 1) {
-      lanes /= 2;
-      for (int64_t lane = 0; lane < lanes; ++lane) last[lane] = last[lane] + last[lane + lanes];
-    }
-    return last[0];
+    return FoldBy([](auto a, auto b) __attribute__((always_inline)) { return a + b; });
+  }
+  [[gnu::always_inline]] T FoldLargest() const {
+    return FoldBy([](auto a, auto b) __attribute__((always_inline)) { return Max(a, b); });
   }
 
  private:
-  Vec<T> sums_[kVectors] = {};
+  template <class Join>
+  [[gnu::always_inline]] T FoldBy(const Join& join) const {
+    Vec<T> folded[kLaneParts<T>];
+    for (int64_t i = 0; i < kLaneParts<T>; ++i) folded[i] = parts_[i];
+#pragma GCC unroll 5
+    for (int64_t half = kLaneParts<T> / 2; half >= 1; half /= 2) {
+#pragma GCC unroll 16
+      for (int64_t i = 0; i < half; ++i) folded[i] = join(folded[i], folded[i + half]);
+    }
+#if defined(CAROUSEL_ISA_SCALAR)
+    return folded[0];
+#else
+    alignas(kVectorBytes) T lane[kLanes<T>];
+    Store<T>(lane, folded[0]);
+#pragma GCC unroll 4
+    for (int64_t half = kLanes<T> / 2; half >= 1; half /= 2) {
+#pragma GCC unroll 8
+      for (int64_t i = 0; i < half; ++i) lane[i] = join(lane[i], lane[i + half]);
+    }
+    return lane[0];
+#endif
+  }
+
+  Vec<T> parts_[kLaneParts<T>];
 };
 
-// Sum of squares of float (or double) elements, in double, over the same 32 lanes.
+// kLanes<double> elements as doubles; zeros after the first `count`.
 template <class T>
-inline double SumOfSquares(const T* x, int64_t size) {
-  double sums[kVirtualLanes] = {};
-  int64_t first = 0;
-  for (; first + kVirtualLanes <= size; first += kVirtualLanes) {
-    for (int64_t lane = 0; lane < kVirtualLanes; ++lane) {
-      const double value = x[first + lane];
-      sums[lane] = Fma(value, value, sums[lane]);
+[[gnu::always_inline]] inline Vec<double> LoadInDouble(const T* from, int64_t count) {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return LoadUpTo<double>(from, count);
+  } else {
+#if defined(CAROUSEL_ISA_SCALAR)
+    return static_cast<double>(*from);
+#else
+    typedef float Half __attribute__((vector_size(kVectorBytes / 2)));
+    Half half = {};
+    if (count == kLanes<double>) {
+      std::memcpy(&half, from, sizeof(half));
+    } else {
+      for (int64_t lane = 0; lane < count; ++lane) half[lane] = from[lane];
     }
+    return __builtin_convertvector(half, Vec<double>);
+#endif
   }
-  for (int64_t lane = 0; first + lane < size; ++lane) {
-    const double value = x[first + lane];
-    sums[lane] = Fma(value, value, sums[lane]);
-  }
-  for (int64_t lanes = kVirtualLanes / 2; lanes > 0; lanes /= 2) {
-    for (int64_t lane = 0; lane < lanes; ++lane) sums[lane] += sums[lane + lanes];
-  }
-  return sums[0];
+}
+
+template <class T>
+[[gnu::always_inline]] inline T Sum(const T* x, int64_t n) {
+  Lanes<T> sum;
+  ForEachLaneVector<T>(n, [&](int64_t part, int64_t first, int64_t count) {
+    sum.Add(part, LoadUpTo<T>(x + first, count), count);
+  });
+  return sum.Fold();
+}
+
+template <class T>
+[[gnu::always_inline]] inline T Dot(const T* x, const T* y, int64_t n) {
+  Lanes<T> sum;
+  ForEachLaneVector<T>(n, [&](int64_t part, int64_t first, int64_t count) {
+    sum.AddProduct(part, LoadUpTo<T>(x + first, count), LoadUpTo<T>(y + first, count), count);
+  });
+  return sum.Fold();
+}
+
+template <class T>
+[[gnu::always_inline]] inline T Largest(const T* x, int64_t n) {
+  Lanes<T> largest(-static_cast<T>(__builtin_inf()));
+  ForEachLaneVector<T>(n, [&](int64_t part, int64_t first, int64_t count) {
+    largest.AddLargest(part, LoadUpTo<T>(x + first, count), count);
+  });
+  return largest.FoldLargest();
+}
+
+template <class T>
+[[gnu::always_inline]] inline double SumInDouble(const T* x, int64_t n) {
+  Lanes<double> sum;
+  ForEachLaneVector<double>(n, [&](int64_t part, int64_t first, int64_t count) {
+    sum.Add(part, LoadInDouble<T>(x + first, count), count);
+  });
+  return sum.Fold();
+}
+
+template <class T>
+[[gnu::always_inline]] inline double DotInDouble(const T* x, const T* y, int64_t n) {
+  Lanes<double> sum;
+  ForEachLaneVector<double>(n, [&](int64_t part, int64_t first, int64_t count) {
+    sum.AddProduct(part, LoadInDouble<T>(x + first, count), LoadInDouble<T>(y + first, count),
+                   count);
+  });
+  return sum.Fold();
 }
 
 }  // namespace carousel::kernels::CAROUSEL_ISA

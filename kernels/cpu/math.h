@@ -1,33 +1,150 @@
-// exp, log, log1p, tanh, sigmoid, log-sigmoid and erf of our own: IEEE operations and fma only, so that every processor gives the same bits.
+// exp, log, log1p, tanh, erf and what is made of them, on vectors and on scalars.
 //
-// The float functions are at most 2 ulp from a correctly rounded value (tests/kernels/math_test.cc measures it). The double ones call libm
-// lane by lane: nothing but tests instantiates kernels for double, and no promise about bits is made there.
-//
-// NaN passes through. Branch-free: both sides of a case are computed and one is selected.
+// V is float, double, Vec<float> or Vec<double>. The float functions are our own: range reduction
+// and one polynomial, on fused multiply-adds and IEEE division only, free of branches, within 2 ulp
+// of the correctly rounded value everywhere (denormal results included; tests/kernels/math_test.cc
+// measures it). An element's bits are the same on every path. NaN in, NaN out. The double functions
+// call libm lane by lane: nothing but tests sees them.
 #pragma once
-
-#include <cmath>
-#include <cstdint>
-#include <limits>
 
 #include "kernels/cpu/simd.h"
 
 namespace carousel::kernels::CAROUSEL_ISA {
 
-#if defined(CAROUSEL_ISA_SCALAR)
-using IntLanes = int32_t;
-#else
-using IntLanes = VecRegister<int32_t>::type;
+template <class V>
+struct VectorTraits;
+template <>
+struct VectorTraits<float> {
+  using Element = float;
+  using Bits = int32_t;
+};
+template <>
+struct VectorTraits<double> {
+  using Element = double;
+  using Bits = int64_t;
+};
+#if !defined(CAROUSEL_ISA_SCALAR)
+template <>
+struct VectorTraits<Vec<float>> {
+  using Element = float;
+  using Bits = Vec<int32_t>;
+};
+template <>
+struct VectorTraits<Vec<double>> {
+  using Element = double;
+  using Bits = Vec<int64_t>;
+};
 #endif
 
-[[gnu::always_inline]] inline IntLanes BitsOf(Vec<float> x) {
-  return __builtin_bit_cast(IntLanes, x);
-}
-[[gnu::always_inline]] inline Vec<float> FromBits(IntLanes bits) {
-  return __builtin_bit_cast(Vec<float>, bits);
-}
-[[gnu::always_inline]] inline Vec<float> Constant(float value) { return Splat<float>(value); }
+template <class V>
+using ElementOf = typename VectorTraits<V>::Element;
+template <class V>
+using BitsOf = typename VectorTraits<V>::Bits;
+template <class V>
+inline constexpr bool kIsDouble = sizeof(ElementOf<V>) == sizeof(double);
 
+template <class V>
+[[gnu::always_inline]] inline BitsOf<V> ToBits(V x) {
+  return __builtin_bit_cast(BitsOf<V>, x);
+}
+template <class V>
+[[gnu::always_inline]] inline V FromBits(BitsOf<V> bits) {
+  return __builtin_bit_cast(V, bits);
+}
+
+// `value` in every lane, its sign of zero kept.
+template <class V>
+[[gnu::always_inline]] inline V All(ElementOf<V> value) {
+  return value - V{};
+}
+
+template <class V>
+[[gnu::always_inline]] inline V ToFloat(BitsOf<V> whole) {
+  if constexpr (sizeof(V) == sizeof(float)) {
+    return static_cast<float>(whole);
+  } else {
+    return __builtin_convertvector(whole, V);
+  }
+}
+
+// c0 + x (c1 + x (c2 + ...)) by fma.
+template <class V>
+[[gnu::always_inline]] inline V Polynomial(V, ElementOf<V> c) {
+  return All<V>(c);
+}
+template <class V, class... More>
+[[gnu::always_inline]] inline V Polynomial(V x, ElementOf<V> c, More... more) {
+  return Fma(Polynomial<V>(x, more...), x, All<V>(c));
+}
+
+// Calls a scalar function for each lane.
+template <class V, class Function>
+[[gnu::always_inline]] inline V EachLane(V x, Function function) {
+  if constexpr (sizeof(V) == sizeof(double)) {
+    return function(x);
+  } else {
+    for (int64_t lane = 0; lane < int64_t{sizeof(V) / sizeof(double)}; ++lane) {
+      x[lane] = function(x[lane]);
+    }
+    return x;
+  }
+}
+
+namespace math {
+
+inline constexpr float kInfinity = __builtin_inff();
+inline constexpr float kNaN = __builtin_nanf("");
+inline constexpr float kLog2E = 0x1.715476p0f;
+inline constexpr float kLn2 = 0x1.62e43p-1f;
+// ln 2 in two parts; the high one has 16 bits, so that n * kLn2High is exact.
+inline constexpr float kLn2High = 0x1.62e4p-1f;
+inline constexpr float kLn2Low = 0x1.7f7d1cp-20f;
+inline constexpr int32_t kSqrtHalfBits = 0x3f3504f3;
+inline constexpr int kMantissaBits = 23;
+
+// x * 2^n for n in [-151, 128], rounded once.
+template <class V>
+[[gnu::always_inline]] inline V ScaleByPowerOf2(V x, V n, BitsOf<V> whole_n) {
+#if defined(CAROUSEL_ISA_AVX512)
+  if constexpr (sizeof(V) == 64) {
+    return (V)_mm512_maskz_scalef_ps(0xffff, (__m512)x, (__m512)n);
+  }
+#endif
+  const BitsOf<V> half = whole_n >> 1;
+  const V first = FromBits<V>((half + 127) << kMantissaBits);
+  const V second = FromBits<V>((whole_n - half + 127) << kMantissaBits);
+  return x * first * second;
+}
+
+// (log1p(f) - f) for f in [sqrt(1/2) - 1, sqrt(2) - 1].
+template <class V>
+[[gnu::always_inline]] inline V Log1pTail(V f) {
+  const V square = f * f;
+  const V cubic = Polynomial<V>(f, 0x1.555548p-2f, -0x1.000072p-2f, 0x1.99a544p-3f, -0x1.552e44p-3f,
+                                0x1.230252p-3f, -0x1.011138p-3f, 0x1.f01cd8p-4f, -0x1.bea45p-4f,
+                                0x1.b3a7a6p-5f);
+  return Fma(square * f, cubic, square * -0.5f);
+}
+
+// log1p for x in [0, 1].
+template <class V>
+[[gnu::always_inline]] inline V Log1pOfUnit(V x) {
+  const auto upper = x > 0x1.a8279ap-2f;  // sqrt(2) - 1: there 1 + x = 2 (1 + f)
+  const V f = upper ? Fma(x, All<V>(0.5f), All<V>(-0.5f)) : x;
+  const V log_power = upper ? All<V>(kLn2) : V{};
+  return log_power + (f + Log1pTail(f));
+}
+
+}  // namespace math
+
+template <class V>
+[[gnu::always_inline]] inline V Abs(V x) {
+  constexpr auto kAllButSign =
+      static_cast<Int<ElementOf<V>>>(~uint64_t{0} >> 1 >> (kIsDouble<V> ? 0 : 32));
+  return FromBits<V>(ToBits(x) & kAllButSign);
+}
+
+// b where a is NaN; either where they are equal.
 template <class V>
 [[gnu::always_inline]] inline V Max(V a, V b) {
   return a > b ? a : b;
@@ -36,207 +153,126 @@ template <class V>
 [[gnu::always_inline]] inline V Min(V a, V b) {
   return a < b ? a : b;
 }
-[[gnu::always_inline]] inline Vec<float> Abs(Vec<float> x) {
-  return FromBits(BitsOf(x) & 0x7fffffff);
-}
-// |x| with the sign of `sign`; x >= 0.
-[[gnu::always_inline]] inline Vec<float> CopySign(Vec<float> x, Vec<float> sign) {
-  return FromBits(BitsOf(x) | (BitsOf(sign) & static_cast<int32_t>(0x80000000u)));
+
+// Magnitude of `x`, which has no sign bit, with the sign of `sign`.
+template <class V>
+[[gnu::always_inline]] inline V WithSignOf(V x, V sign) {
+  return FromBits<V>(ToBits(x) | (ToBits(sign) ^ ToBits(Abs(sign))));
 }
 
-namespace internal {
-
-inline constexpr float kLog2E = 1.44269504f;
-// ln 2 in two pieces: the first has few bits, so that its products with small integers are exact.
-inline constexpr float kLn2High = 0.693145752f, kLn2Low = 1.42860677e-06f;
-// 1.5 * 2^23: adding it leaves the nearest integer in the low bits.
-inline constexpr float kRounder = 12582912.0f;
-
-// 2^k for -126 <= k <= 127.
-[[gnu::always_inline]] inline Vec<float> PowerOfTwo(IntLanes k) {
-  return FromBits((k + 127) << 23);
+// Clamped before the range reduction: exp(-inf) is exactly 0, and no infinity meets another.
+template <class V>
+[[gnu::always_inline]] inline V Exp(V x) {
+  if constexpr (kIsDouble<V>) {
+    return EachLane(x, [](double lane) { return __builtin_exp(lane); });
+  } else {
+    constexpr float kLeast = -104, kMost = 89;  // beyond: exactly 0, infinity
+    constexpr float kRounder = 0x1.8p23f;       // x + kRounder: x to nearest in the low bits
+    x = Min(All<V>(kMost), Max(All<V>(kLeast), x));
+    const V rounded = Fma(x, All<V>(math::kLog2E), All<V>(kRounder));
+    const V n = rounded - kRounder;
+    const BitsOf<V> whole_n = ToBits(rounded) - ToBits(kRounder);
+    const V r = Fma(n, All<V>(-math::kLn2Low), Fma(n, All<V>(-math::kLn2High), x));
+    const V y = Polynomial<V>(r, 1, 1, 0x1.fffffcp-2f, 0x1.55548ap-3f, 0x1.55584ep-5f,
+                              0x1.123f3p-7f, 0x1.6ad14ap-10f);
+    return math::ScaleByPowerOf2<V>(y, n, whole_n);
+  }
 }
 
-// x = n ln 2 + r, |r| <= ln 2 / 2 and a bit.
-struct Reduced {
-  IntLanes n;
-  Vec<float> n_float, r;
-};
-[[gnu::always_inline]] inline Reduced Reduce(Vec<float> x) {
-  const Vec<float> shifted = Fma(x, Constant(kLog2E), Constant(kRounder));
-  Reduced reduced;
-  reduced.n = BitsOf(shifted) - BitsOf(Constant(kRounder));
-  reduced.n_float = shifted - kRounder;
-  reduced.r = Fma(reduced.n_float, Constant(-kLn2Low), Fma(reduced.n_float, Constant(-kLn2High), x));
-  return reduced;
+// -inf at 0, NaN below.
+template <class V>
+[[gnu::always_inline]] inline V Log(V x) {
+  if constexpr (kIsDouble<V>) {
+    return EachLane(x, [](double lane) { return __builtin_log(lane); });
+  } else {
+    const auto denormal = x < 0x1p-126f;
+    V normal = denormal ? x * 0x1p23f : x;
+    normal = x > 0.0f ? normal : All<V>(1);
+    const BitsOf<V> n = (ToBits(normal) - math::kSqrtHalfBits) >> math::kMantissaBits;
+    const V f = FromBits<V>(ToBits(normal) - (n << math::kMantissaBits)) - 1.0f;
+    const V power = ToFloat<V>(n) - (denormal ? All<V>(math::kMantissaBits) : V{});
+    V y = Fma(power, All<V>(math::kLn2), f + math::Log1pTail(f));
+    y = x < math::kInfinity ? y : x;
+    return x > 0.0f ? y : (x == 0.0f ? All<V>(-math::kInfinity) : All<V>(math::kNaN));
+  }
 }
 
-// e^r - 1 for a reduced r: the Taylor series up to r^7 / 7!, whose rest is below 2^-27.
-[[gnu::always_inline]] inline Vec<float> ExpM1OfReduced(Vec<float> r) {
-  Vec<float> q = Constant(1.0f / 5040);
-  q = Fma(q, r, Constant(1.0f / 720));
-  q = Fma(q, r, Constant(1.0f / 120));
-  q = Fma(q, r, Constant(1.0f / 24));
-  q = Fma(q, r, Constant(1.0f / 6));
-  q = Fma(q, r, Constant(0.5f));
-  return Fma(r * r, q, r);
+// log(1 + x), exact near 0.
+template <class V>
+[[gnu::always_inline]] inline V Log1p(V x) {
+  if constexpr (kIsDouble<V>) {
+    return EachLane(x, [](double lane) { return __builtin_log1p(lane); });
+  } else {
+    const V sum = x + 1.0f;
+    const auto small = x < 0x1p30f;  // beyond, 1 + x is x and Log is as good
+    const V inside = small ? (sum > 0.0f ? sum : All<V>(1)) : All<V>(1);
+    const BitsOf<V> n = (ToBits(inside) - math::kSqrtHalfBits) >> math::kMantissaBits;
+    const V scale = FromBits<V>((127 - n) << math::kMantissaBits);
+    const V f = Fma(sum > 0.0f ? x : V{}, scale, scale - 1.0f);
+    const V y = Fma(ToFloat<V>(n), All<V>(math::kLn2), f + math::Log1pTail(f));
+    return small ? (sum > 0.0f ? y : Log(sum)) : Log(x);
+  }
 }
 
-// log(1 + f) for sqrt(1/2) - 1 <= f <= sqrt(2) - 1, with s = f / (2 + f): f - (f^2/2 - s (f^2/2 + R)), R = 2 (s^2/3 + s^4/5 + ...).
-[[gnu::always_inline]] inline Vec<float> LogOfReduced(Vec<float> f) {
-  const Vec<float> s = f / (f + 2.0f);
-  const Vec<float> z = s * s;
-  Vec<float> rest = Constant(2.0f / 9);
-  rest = Fma(rest, z, Constant(2.0f / 7));
-  rest = Fma(rest, z, Constant(2.0f / 5));
-  rest = Fma(rest, z, Constant(2.0f / 3));
-  rest = rest * z;
-  const Vec<float> half_square = f * f * 0.5f;
-  return f - (half_square - s * (half_square + rest));
+// 1 / (1 + exp(-x)), written as e / (1 + e) with e = exp(x) below 0: accurate down to the smallest
+// denormal.
+template <class V>
+[[gnu::always_inline]] inline V Sigmoid(V x) {
+  const V e = Exp(-Abs(x));
+  const V one = All<V>(1);
+  return (x < ElementOf<V>{0} ? e : one) / (one + e);
 }
 
-// Positive normal x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2).
-struct Split {
-  Vec<float> e, f;
-};
-[[gnu::always_inline]] inline Split SplitExponent(Vec<float> x) {
-  // Adding the distance from sqrt(1/2) to 1 carries into the exponent exactly where the mantissa is at least sqrt(2).
-  const IntLanes bits = BitsOf(x) + (0x3f800000 - 0x3f3504f3);
-  const IntLanes e = (bits >> 23) - 127;
-  const Vec<float> mantissa = FromBits((bits & 0x007fffff) + 0x3f3504f3);
-  // An integer below 2^22 as a float, without a conversion instruction.
-  const Vec<float> e_float = FromBits(e + 0x4b400000) - kRounder;
-  return {e_float, mantissa - 1.0f};
+// log(sigmoid(x)) = min(x, 0) - log1p(exp(-|x|))
+template <class V>
+[[gnu::always_inline]] inline V LogSigmoid(V x) {
+  const V e = Exp(-Abs(x));
+  const V below = Min(x, V{});
+  if constexpr (kIsDouble<V>) {
+    return below - Log1p(e);
+  } else {
+    return below - math::Log1pOfUnit(e);
+  }
 }
 
-[[gnu::always_inline]] inline Vec<float> LogOfSplit(const Split& split) {
-  return Fma(split.e, Constant(kLn2High), Fma(split.e, Constant(kLn2Low), LogOfReduced(split.f)));
+// An odd polynomial near 0, 1 - 2 / (exp(2x) + 1) beyond.
+template <class V>
+[[gnu::always_inline]] inline V Tanh(V x) {
+  if constexpr (kIsDouble<V>) {
+    return EachLane(x, [](double lane) { return __builtin_tanh(lane); });
+  } else {
+    const V a = Abs(x);
+    const V square = a * a;
+    const V near = Fma(a * square,
+                       Polynomial<V>(square, -0x1.555554p-2f, 0x1.11107ap-3f, -0x1.b9f188p-5f,
+                                     0x1.63a55p-6f, -0x1.0c5edp-7f, 0x1.1a2816p-9f),
+                       a);
+    const V far = 1.0f - 2.0f / (Exp(a + a) + 1.0f);
+    return WithSignOf<V>(a > 0.625f ? far : near, x);
+  }
 }
 
-}  // namespace internal
-
-// exp(-inf) = 0 exactly, whatever was computed from it: the argument is clamped before its range is reduced. Denormal results are exact.
-[[gnu::always_inline]] inline Vec<float> Exp(Vec<float> x) {
-  x = x < Constant(-104.0f) ? Constant(-104.0f) : x;  // half of the least denormal is e^-103.97
-  x = x > Constant(89.0f) ? Constant(89.0f) : x;      // e^88.72 is infinite
-  const internal::Reduced reduced = internal::Reduce(x);
-  const Vec<float> e = internal::ExpM1OfReduced(reduced.r) + 1.0f;
-  const IntLanes half = reduced.n >> 1;  // 2^n in two factors, so that neither overflows nor vanishes
-  return e * internal::PowerOfTwo(half) * internal::PowerOfTwo(reduced.n - half);
-}
-
-// log(0) = -inf, log of a negative number is NaN.
-[[gnu::always_inline]] inline Vec<float> Log(Vec<float> x) {
-  const auto tiny = x < Constant(1.17549435e-38f);
-  const internal::Split split = internal::SplitExponent(tiny ? x * 16777216.0f : x);
-  const internal::Split shifted = {tiny ? split.e - 24.0f : split.e, split.f};
-  const Vec<float> log = internal::LogOfSplit(shifted);
-  const Vec<float> edge = x == Constant(0.0f) ? Constant(-std::numeric_limits<float>::infinity())
-                          : x < Constant(0.0f) ? Constant(std::numeric_limits<float>::quiet_NaN())
-                                               : x;  // +inf and NaN are their own
-  const auto regular = (x > Constant(0.0f)) & (x < Constant(std::numeric_limits<float>::infinity()));
-  return regular ? log : edge;
-}
-
-// log(1 + x) for x >= 0: the rounding of 1 + x is put right by one step of Newton's.
-[[gnu::always_inline]] inline Vec<float> Log1p(Vec<float> x) {
-  const Vec<float> y = x + 1.0f;
-  const Vec<float> lost = x - (y - 1.0f);
-  const Vec<float> log = internal::LogOfSplit(internal::SplitExponent(y)) + lost / y;
-  return x < Constant(std::numeric_limits<float>::infinity()) ? log : x;
-}
-
-// 1 / (1 + e^-x), from e^-|x| so that small results keep their digits.
-[[gnu::always_inline]] inline Vec<float> Sigmoid(Vec<float> x) {
-  const Vec<float> t = Exp(-Abs(x));
-  return (x < Constant(0.0f) ? t : Constant(1.0f)) / (t + 1.0f) + (x - x);  // x - x: NaN stays NaN
-}
-
-// log(sigmoid(x)) = min(x, 0) - log1p(e^-|x|)
-[[gnu::always_inline]] inline Vec<float> LogSigmoid(Vec<float> x) {
-  return (x < Constant(0.0f) ? x : Constant(0.0f)) - Log1p(Exp(-Abs(x)));
-}
-
-// t / (t + 2) with t = e^2|x| - 1.
-[[gnu::always_inline]] inline Vec<float> Tanh(Vec<float> x) {
-  Vec<float> y = Abs(x) * 2.0f;
-  y = y > Constant(20.0f) ? Constant(20.0f) : y;  // tanh(10) rounds to 1
-  const internal::Reduced reduced = internal::Reduce(y);
-  const Vec<float> power = internal::PowerOfTwo(reduced.n);
-  const Vec<float> t = Fma(power, internal::ExpM1OfReduced(reduced.r), power - 1.0f);
-  return CopySign(t / (t + 2.0f), x);
-}
-
-// |x| < 1: x (1 + P(x^2)); beyond: 1 - exp(Q(|x|)). P and Q interpolate erf(x)/x - 1 and log(erfc(x)) at Chebyshev's points.
-[[gnu::always_inline]] inline Vec<float> Erf(Vec<float> x) {
-  const Vec<float> u = x * x;
-  Vec<float> p = Constant(7.875875063e-5f);
-  p = Fma(p, u, Constant(-0.0008016864287f));
-  p = Fma(p, u, Constant(0.005189087423f));
-  p = Fma(p, u, Constant(-0.02685421201f));
-  p = Fma(p, u, Constant(0.1128359472f));
-  p = Fma(p, u, Constant(-0.3761262667f));
-  p = Fma(p, u, Constant(0.1283791658f));
-  const Vec<float> inner = Fma(x, p, x);
-
-  Vec<float> a = Abs(x);
-  a = a > Constant(4.05f) ? Constant(4.05f) : a;  // erf(4) rounds to 1
-  Vec<float> q = Constant(1.614896338e-6f);
-  q = Fma(q, a, Constant(-4.5630891e-5f));
-  q = Fma(q, a, Constant(0.0005933143282f));
-  q = Fma(q, a, Constant(-0.004743754147f));
-  q = Fma(q, a, Constant(0.02637756438f));
-  q = Fma(q, a, Constant(-0.1100058213f));
-  q = Fma(q, a, Constant(-0.6319025502f));
-  q = Fma(q, a, Constant(-1.130189921f));
-  q = Fma(q, a, Constant(0.0003096755744f));
-  const Vec<float> outer = CopySign(Constant(1.0f) - Exp(q), x);
-  return Abs(x) < Constant(1.0f) ? inner : outer + (x - x);
-}
-
-// --- double: for tests ---
-
-template <class Function>
-[[gnu::always_inline]] inline Vec<double> EachLane(Vec<double> x, Function function) {
-  double lanes[kLanes<double>];
-  Store<double>(lanes, x);
-  for (double& lane : lanes) lane = function(lane);
-  return Load<double>(lanes);
-}
-inline Vec<double> Abs(Vec<double> x) {
-  return EachLane(x, [](double v) { return __builtin_fabs(v); });
-}
-inline Vec<double> Exp(Vec<double> x) {
-  return EachLane(x, [](double v) { return std::exp(v); });
-}
-inline Vec<double> Log(Vec<double> x) {
-  return EachLane(x, [](double v) { return std::log(v); });
-}
-inline Vec<double> Log1p(Vec<double> x) {
-  return EachLane(x, [](double v) { return std::log1p(v); });
-}
-inline Vec<double> Tanh(Vec<double> x) {
-  return EachLane(x, [](double v) { return std::tanh(v); });
-}
-inline Vec<double> Erf(Vec<double> x) {
-  return EachLane(x, [](double v) { return std::erf(v); });
-}
-inline Vec<double> Sigmoid(Vec<double> x) {
-  return EachLane(x, [](double v) {
-    const double t = std::exp(-__builtin_fabs(v));
-    return (v < 0 ? t : 1.0) / (1.0 + t);
-  });
-}
-inline Vec<double> LogSigmoid(Vec<double> x) {
-  return EachLane(x, [](double v) { return (v < 0 ? v : 0.0) - std::log1p(std::exp(-__builtin_fabs(v))); });
-}
-
-// One value through the vector code: the same bits as a lane of it.
-template <class T>
-[[gnu::always_inline]] inline T FirstLane(Vec<T> x) {
-  T lanes[kLanes<T>];
-  Store<T>(lanes, x);
-  return lanes[0];
+// An odd polynomial near 0, 1 - exp(-x - x p(x)) beyond.
+template <class V>
+[[gnu::always_inline]] inline V Erf(V x) {
+  if constexpr (kIsDouble<V>) {
+    return EachLane(x, [](double lane) { return __builtin_erf(lane); });
+  } else {
+    const V a = Min(All<V>(4), Abs(x));  // erf rounds to 1 there
+    const V square = a * a;
+    const V near =
+        Fma(a,
+            Polynomial<V>(square, 0x1.06eba8p-3f, -0x1.81274p-2f, 0x1.ce2d64p-4f, -0x1.b8011ap-6f,
+                          0x1.544a1ap-8f, -0x1.a60a2ep-11f, 0x1.4f675ep-14f),
+            a);
+    const V exponent =
+        Fma(a,
+            Polynomial<V>(a, 0x1.077a5cp-3f, 0x1.453108p-1f, 0x1.b33992p-4f, -0x1.8596a4p-6f,
+                          0x1.de72cp-9f, -0x1.547f8ep-12f, 0x1.7f4caep-17f),
+            a);
+    const V far = 1.0f - Exp(-exponent);
+    return WithSignOf<V>(a > 0.927f ? far : near, x);
+  }
 }
 
 }  // namespace carousel::kernels::CAROUSEL_ISA

@@ -8,59 +8,66 @@
 namespace carousel::kernels::CAROUSEL_ISA {
 namespace {
 
-// Calls body(group): one group of one row each, numbered row * groups + group.
+// Calls body(index, column): group `index` = row * G + g of all, whose weights start at `column`.
 template <class Body>
 void ForEachGroup(Context& context, const NormShape& shape, const Body& body) {
   ParallelRows(context, shape.rows, shape.groups * shape.width, [&](int64_t first, int64_t rows) {
-    for (int64_t group = first * shape.groups; group < (first + rows) * shape.groups; ++group) body(group);
+    for (int64_t row = first; row < first + rows; ++row) {
+      for (int64_t group = 0; group < shape.groups; ++group) {
+        body(row * shape.groups + group, group * shape.width);
+      }
+    }
   });
 }
 
+// The weights of a group as they scale: with `shift` 1 where the tensor holds deviations from 1.
 template <class T>
-[[gnu::always_inline]] inline Vec<T> Scale(const NormShape& shape, const T* weight, int64_t i, int64_t n) {
-  const Vec<T> w = LoadUpTo<T>(weight + i, n);
-  return shape.residual_weight ? w + static_cast<T>(1) : w;
-}
+struct Scale {
+  Scale(const NormShape& shape, const T* weight)
+      : weight(weight), shift(shape.residual_weight ? 1 : 0) {}
+  [[gnu::always_inline]] Vec<T> operator()(int64_t i, int64_t n) const {
+    return LoadUpTo<T>(weight + i, n) + shift;
+  }
+  const T* weight;
+  T shift;
+};
 
 template <class T>
-void ForwardGroup(const NormShape& shape, const T* x, const T* weight, T* y, T* stats) {
-  const T width = static_cast<T>(shape.width);
-  T mean = 0;
-  if (shape.center) {
-    LaneSums<T> sum;
-    sum.AddRow(shape.width, [&](int64_t i, int64_t n) { return LoadUpTo<T>(x + i, n); });
-    mean = sum.Fold() / width;
-  }
-  LaneSums<T> squares;
-  squares.AddProducts(shape.width, [&](int64_t i, int64_t n, Vec<T>& a, Vec<T>& b) { a = b = LoadUpTo<T>(x + i, n) - mean; });
-  const T rstd = static_cast<T>(1) / Sqrt(squares.Fold() / width + static_cast<T>(shape.epsilon));
-  ForEachVector<T>(shape.width, [&](int64_t i, int64_t n) {
-    StoreUpTo<T>(y + i, (LoadUpTo<T>(x + i, n) - mean) * rstd * Scale<T>(shape, weight, i, n), n);
+void Forward(const NormShape& shape, const T* x, const T* weight, T* y, T* stats) {
+  const int64_t width = shape.width;
+  const T mean = shape.center ? Sum<T>(x, width) / static_cast<T>(width) : T(0);
+  Lanes<T> squares;
+  ForEachLaneVector<T>(width, [&](int64_t part, int64_t i, int64_t n) {
+    const Vec<T> deviation = LoadUpTo<T>(x + i, n) - mean;
+    squares.AddProduct(part, deviation, deviation, n);
+  });
+  const T variance = squares.Fold() / static_cast<T>(width);
+  const T rstd = T(1) / Sqrt(variance + static_cast<T>(shape.epsilon));
+  const Scale<T> scale(shape, weight);
+  ForEachVector<T>(width, [&](int64_t i, int64_t n) {
+    StoreUpTo<T>(y + i, (LoadUpTo<T>(x + i, n) - mean) * rstd * scale(i, n), n);
   });
   stats[0] = mean;
   stats[1] = rstd;
 }
 
 template <class T>
-void BackwardGroup(const NormShape& shape, const T* x, const T* weight, const T* stats, const T* dy, const T* residual, T* dx) {
+void BackwardInput(const NormShape& shape, const T* x, const T* weight, const T* stats, const T* dy,
+                   const T* residual, T* dx) {
   const T mean = stats[0], rstd = stats[1], width = static_cast<T>(shape.width);
-  auto g = [&](int64_t i, int64_t n) { return LoadUpTo<T>(dy + i, n) * Scale<T>(shape, weight, i, n); };
-  auto xhat = [&](int64_t i, int64_t n) { return (LoadUpTo<T>(x + i, n) - mean) * rstd; };
-  T mean_g = 0;
-  if (shape.center) {
-    LaneSums<T> sum;
-    sum.AddRow(shape.width, g);
-    mean_g = sum.Fold() / width;
-  }
-  LaneSums<T> products;
-  products.AddProducts(shape.width, [&](int64_t i, int64_t n, Vec<T>& a, Vec<T>& b) {
-    a = g(i, n);
-    b = xhat(i, n);
+  const Scale<T> scale(shape, weight);
+  Lanes<T> sum, products;
+  ForEachLaneVector<T>(shape.width, [&](int64_t part, int64_t i, int64_t n) {
+    const Vec<T> g = LoadUpTo<T>(dy + i, n) * scale(i, n);
+    sum.Add(part, g, n);
+    products.AddProduct(part, g, (LoadUpTo<T>(x + i, n) - mean) * rstd, n);
   });
+  const T mean_g = shape.center ? sum.Fold() / width : T(0);
   const T mean_product = products.Fold() / width;
   ForEachVector<T>(shape.width, [&](int64_t i, int64_t n) {
-    const Vec<T> inner = g(i, n) - mean_g - xhat(i, n) * mean_product;
-    const Vec<T> through = inner * rstd;
+    const Vec<T> g = LoadUpTo<T>(dy + i, n) * scale(i, n);
+    const Vec<T> xhat = (LoadUpTo<T>(x + i, n) - mean) * rstd;
+    const Vec<T> through = (g - mean_g - xhat * mean_product) * rstd;
     StoreUpTo<T>(dx + i, residual == nullptr ? through : LoadUpTo<T>(residual + i, n) + through, n);
   });
 }
@@ -70,14 +77,13 @@ void BackwardGroup(const NormShape& shape, const T* x, const T* weight, const T*
 void Run(Context& context, const NormForward& op) {
   Typed(op.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const NormShape& shape = op.shape;
     const T* x = op.x.As<T>();
     const T* weight = op.weight.As<T>();
     T* y = op.y.As<T>();
     T* stats = op.stats.As<T>();
-    ForEachGroup(context, shape, [&](int64_t group) {
-      const int64_t first = group * shape.width;
-      ForwardGroup<T>(shape, x + first, weight + group % shape.groups * shape.width, y + first, stats + group * 2);
+    ForEachGroup(context, op.shape, [&](int64_t index, int64_t column) {
+      const int64_t at = index * op.shape.width;
+      Forward<T>(op.shape, x + at, weight + column, y + at, stats + 2 * index);
     });
   });
 }
@@ -85,17 +91,16 @@ void Run(Context& context, const NormForward& op) {
 void Run(Context& context, const NormBackwardInput& op) {
   Typed(op.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const NormShape& shape = op.shape;
     const T* x = op.x.As<T>();
     const T* weight = op.weight.As<T>();
     const T* stats = op.stats.As<T>();
     const T* dy = op.dy.As<T>();
     const T* residual = op.residual.As<T>();
     T* dx = op.dx.As<T>();
-    ForEachGroup(context, shape, [&](int64_t group) {
-      const int64_t first = group * shape.width;
-      BackwardGroup<T>(shape, x + first, weight + group % shape.groups * shape.width, stats + group * 2, dy + first,
-                       residual == nullptr ? nullptr : residual + first, dx + first);
+    ForEachGroup(context, op.shape, [&](int64_t index, int64_t column) {
+      const int64_t at = index * op.shape.width;
+      BackwardInput<T>(op.shape, x + at, weight + column, stats + 2 * index, dy + at,
+                       residual == nullptr ? nullptr : residual + at, dx + at);
     });
   });
 }
@@ -106,24 +111,23 @@ void Run(Context& context, const NormBackwardWeight& op) {
     const NormShape& shape = op.shape;
     const int64_t stride = shape.groups * shape.width;
     const T* x = op.x.As<T>();
-    const T* stats = op.stats.As<T>();
     const T* dy = op.dy.As<T>();
+    const T* stats = op.stats.As<T>();
     T* dweight = op.dweight.As<T>();
-    ParallelPieces(context, stride, shape.width < 128 ? shape.width : 128, [&](int64_t first, int64_t columns) {
-      // A piece may touch two groups: cut it at the border.
-      for (int64_t column = first; column < first + columns;) {
+    ParallelColumns(context, stride, [&](int64_t first, int64_t columns) {
+      const int64_t end = first + columns;
+      for (int64_t column = first; column < end;) {  // up to the end of its group at a time
         const int64_t group = column / shape.width;
-        const int64_t end = (group + 1) * shape.width < first + columns ? (group + 1) * shape.width : first + columns;
-        ForEachVector<T>(end - column, [&](int64_t i, int64_t n) {
-          Vec<T> sum = LoadUpTo<T>(dweight + column + i, n);
-          for (int64_t row = shape.rows - 1; row >= 0; --row) {
-            const T* at = stats + (row * shape.groups + group) * 2;
-            const Vec<T> xhat = (LoadUpTo<T>(x + row * stride + column + i, n) - at[0]) * at[1];
-            sum = Fma(LoadUpTo<T>(dy + row * stride + column + i, n), xhat, sum);
-          }
-          StoreUpTo<T>(dweight + column + i, sum, n);
-        });
-        column = end;
+        const int64_t count = Min(end, (group + 1) * shape.width) - column;
+        ChainOverRows<T>(
+            shape.rows, count, dweight + column,
+            [&](int64_t row, int64_t i, int64_t n, Vec<T> sum) __attribute__((always_inline)) {
+              const T* of_row = stats + 2 * (row * shape.groups + group);
+              const int64_t at = row * stride + column + i;
+              const Vec<T> xhat = (LoadUpTo<T>(x + at, n) - of_row[0]) * of_row[1];
+              return Fma(LoadUpTo<T>(dy + at, n), xhat, sum);
+            });
+        column += count;
       }
     });
   });

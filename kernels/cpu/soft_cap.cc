@@ -14,7 +14,9 @@ void Run(Context& context, const SoftCapForward& op) {
     T* y = op.y.As<T>();
     const T cap = static_cast<T>(op.cap);
     ParallelElements(context, op.y.size(), [&](int64_t first, int64_t count) {
-      ForEachVector<T>(count, [&](int64_t i, int64_t n) { StoreUpTo<T>(y + first + i, Tanh(LoadUpTo<T>(x + first + i, n) / cap) * cap, n); });
+      ForEachVector<T>(count, [&](int64_t i, int64_t n) {
+        StoreUpTo<T>(y + first + i, Tanh(LoadUpTo<T>(x + first + i, n) / cap) * cap, n);
+      });
     });
   });
 }
@@ -29,7 +31,7 @@ void Run(Context& context, const SoftCapBackward& op) {
     ParallelElements(context, op.y.size(), [&](int64_t first, int64_t count) {
       ForEachVector<T>(count, [&](int64_t i, int64_t n) {
         const Vec<T> t = LoadUpTo<T>(y + first + i, n) / cap;
-        StoreUpTo<T>(dx + first + i, LoadUpTo<T>(dy + first + i, n) * (Splat<T>(1) - t * t), n);
+        StoreUpTo<T>(dx + first + i, LoadUpTo<T>(dy + first + i, n) * (T(1) - t * t), n);
       });
     });
   });

@@ -125,9 +125,8 @@ class TestBackend : public Backend {
 
   Stream NewStream() override {
     std::lock_guard<std::mutex> lock(mutex_);
-    cpu_->NewStream();
     queues_.push_back(std::make_unique<LateQueue>());
-    return static_cast<Stream>(queues_.size()) - 1;
+    return cpu_->NewStream();  // numbered alike
   }
 
   void Enqueue(Stream stream, const Op& op) override {
@@ -142,24 +141,24 @@ class TestBackend : public Backend {
 
   Event Record(Stream stream) override {
     Event event = Event::Pending();
-    queues_[stream]->Push([this, stream, event]() mutable {
+    QueueOf(stream).Push([this, stream, event]() mutable {
       cpu_->Record(stream).OnReady([&](const absl::Status& status) { event.Complete(status); });
     });
     return event;
   }
 
   void Wait(Stream stream, const Event& event) override {
-    queues_[stream]->Push([this, stream, event] {
-      (void)event.Wait();  // not under the lock: what completes it may need another stream
-      cpu_->Wait(stream, event);
-    });
+    QueueOf(stream).Push([this, stream, event] { cpu_->Wait(stream, event); });
   }
 
  private:
-  // One operation at a time: the streams share the inner backend's helpers and scratch memory.
+  LateQueue& QueueOf(Stream stream) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return *queues_[stream];
+  }
+
   void Late(Stream stream, std::function<void()> work) {
-    queues_[stream]->Push([this, work = std::move(work)] {
-      std::lock_guard<std::mutex> lock(running_);
+    QueueOf(stream).Push([this, work = std::move(work)] {
       internal::address_bias = memory_->bias();
       work();
       internal::address_bias = 0;
@@ -168,7 +167,6 @@ class TestBackend : public Backend {
 
   std::shared_ptr<DeviceMemory> memory_ = std::make_shared<DeviceMemory>();
   std::unique_ptr<Backend> cpu_;
-  std::mutex running_;
   std::mutex mutex_;
   std::deque<std::unique_ptr<LateQueue>> queues_;  // last: their threads use everything above
 };
