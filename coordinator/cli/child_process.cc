@@ -59,12 +59,14 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOpt
   if (access(options.argv[0].c_str(), X_OK) != 0) {
     return FileError(errno, "start", options.argv[0]);
   }
-  const FileDescriptor log(open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  const FileDescriptor log(
+      open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (log.get() < 0) return FileError(errno, "write", options.log);
   int pipe_ends[2];
   if (pipe2(pipe_ends, O_CLOEXEC) != 0) return FileError(errno, "open a pipe for", options.name);
   std::vector<char*> argv;
-  for (const std::string& argument : options.argv) argv.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : options.argv)
+    argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   const pid_t parent = getpid();
   const pid_t pid = fork();

@@ -15,10 +15,10 @@
 namespace carousel {
 
 struct ChildOptions {
-  std::string name;                // "worker-1", for messages
-  std::vector<std::string> argv;   // [0]: the path of the binary
-  std::string log;                 // file that gets its stderr, and its stdout but for the first line
-  int inherited = -1;              // a descriptor that it keeps open
+  std::string name;               // "worker-1", for messages
+  std::vector<std::string> argv;  // [0]: the path of the binary
+  std::string log;     // file that gets its stderr, and its stdout but for the first line
+  int inherited = -1;  // a descriptor that it keeps open
 };
 
 // To be used by the thread that started it: the kernel ties the child's life to that thread.

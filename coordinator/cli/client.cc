@@ -49,15 +49,15 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& addre
   const size_t colon = address.rfind(':');
   if (colon == 0 || colon == std::string::npos || colon + 1 == address.size() ||
       address.find_first_not_of("0123456789", colon + 1) != std::string::npos) {
-    return UsageError(absl::StrCat("--coordinator ", address,
-                                   ": is not host:port; for example 127.0.0.1:7070"));
+    return UsageError(
+        absl::StrCat("--coordinator ", address, ": is not host:port; for example 127.0.0.1:7070"));
   }
   std::shared_ptr<grpc::Channel> channel = Open(address);
   if (!channel->WaitForConnected(In(kConnectSeconds))) {
-    return UnreachableError(absl::StrCat(
-        "no coordinator answers at ", address, " (tried for ", kConnectSeconds,
-        " s); start one (`coordinator --listen ", address,
-        " --state DIR`), or name another with --coordinator or CAROUSEL_COORDINATOR"));
+    return UnreachableError(
+        absl::StrCat("no coordinator answers at ", address, " (tried for ", kConnectSeconds,
+                     " s); start one (`coordinator --listen ", address,
+                     " --state DIR`), or name another with --coordinator or CAROUSEL_COORDINATOR"));
   }
   return std::unique_ptr<Client>(new Client(address, std::move(channel)));
 }

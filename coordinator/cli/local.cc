@@ -80,7 +80,8 @@ ExitCode Report(const Program& program, const LocalResult& result, const std::st
     std::fprintf(stderr, "carousel: %s is %s: %s\n", result.job.job().c_str(),
                  StateName(result.job.state()).c_str(), result.job.reason().c_str());
   }
-  std::fprintf(stderr, "everything is stopped; the checkpoint of step %lld is in %s. Go on with:\n  %s\n",
+  std::fprintf(stderr,
+               "everything is stopped; the checkpoint of step %lld is in %s. Go on with:\n  %s\n",
                static_cast<long long>(std::max<int64_t>(0, result.job.committed_step())),
                folder.c_str(), CommandLine(program.argv).c_str());
   if (result.interrupted) return ExitCode::kInterrupted;
@@ -106,8 +107,7 @@ Outcome RunLocal(const Program& program, const LocalOptions& options) {
     PrintResult(program, {.job = *stored}, cluster->folder().path(), /*finished=*/true);
     return ExitCode::kOk;
   }
-  CAROUSEL_RETURN_IF_ERROR(
-      cluster->StartWorkers(workers, [] { return InterruptsSoFar() > 0; }));
+  CAROUSEL_RETURN_IF_ERROR(cluster->StartWorkers(workers, [] { return InterruptsSoFar() > 0; }));
   CAROUSEL_ASSIGN_OR_RETURN(const LocalResult result, run.Run(spec, stored));
   cluster->Stop();
   return Report(program, result, cluster->folder().path());
@@ -118,11 +118,15 @@ Outcome RunLocal(const Program& program, const LocalOptions& options) {
 void AddLocal(CLI::App* app, Program* program) {
   auto options = std::make_shared<LocalOptions>();
   CLI::App* verb = app->add_subcommand(
-      "local", "Train a job on this machine: a coordinator and workers, started and stopped for it");
+      "local",
+      "Train a job on this machine: a coordinator and workers, started and stopped for it");
   verb->footer(
-      "Everything that the job leaves behind is in its state folder. Started again on the same folder\n"
-      "it goes on from the last checkpoint, with any number of workers and the same bits; a finished\n"
-      "job is reported at once, another contract is refused. Ctrl-C pauses the job at a step boundary,\n"
+      "Everything that the job leaves behind is in its state folder. Started again on the same "
+      "folder\n"
+      "it goes on from the last checkpoint, with any number of workers and the same bits; a "
+      "finished\n"
+      "job is reported at once, another contract is refused. Ctrl-C pauses the job at a step "
+      "boundary,\n"
       "writes its checkpoint, stops everything and prints the command that goes on.\n\n"
       "Examples:\n"
       "  carousel local cluster/jobs/smoke.yaml\n"

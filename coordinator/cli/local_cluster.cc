@@ -76,10 +76,15 @@ absl::Status LocalCluster::StartWorker(int number, const WorkerOptions& options,
   CAROUSEL_ASSIGN_OR_RETURN(const std::string binary, FindBinary("worker"));
   ChildOptions child;
   child.name = absl::StrCat("worker-", number);
-  child.argv = {binary,      "--coordinator", client_->address(),
-                "--state",   folder_->Worker(number),
-                "--threads", absl::StrCat(options.threads),
-                "--backend", options.backend};
+  child.argv = {binary,
+                "--coordinator",
+                client_->address(),
+                "--state",
+                folder_->Worker(number),
+                "--threads",
+                absl::StrCat(options.threads),
+                "--backend",
+                options.backend};
   if (serve_only) child.argv.push_back("--serve_only");
   child.log = folder_->Log(child.name);
   child.inherited = folder_->lock();
@@ -119,9 +124,9 @@ absl::Status LocalCluster::StartWorkers(const WorkerOptions& options,
     if (all) return absl::OkStatus();
     std::this_thread::sleep_for(kPoll);
   }
-  return absl::UnavailableError(
-      absl::StrCat("the workers did not attach within ", kStartPatience.count(), " s; see ",
-                   folder_->path(), "/logs"));
+  return absl::UnavailableError(absl::StrCat("the workers did not attach within ",
+                                             kStartPatience.count(), " s; see ", folder_->path(),
+                                             "/logs"));
 }
 
 const ChildProcess* LocalCluster::Fallen() {
@@ -135,7 +140,8 @@ std::string LocalCluster::Renamed(std::string text) const {
   for (const int number : numbers_) {
     const std::string id = folder_->WorkerId(number);
     if (id.empty()) continue;
-    text = absl::StrReplaceAll(text, {{absl::StrCat("worker ", id), absl::StrCat("worker-", number, " (", id, ")")}});
+    text = absl::StrReplaceAll(
+        text, {{absl::StrCat("worker ", id), absl::StrCat("worker-", number, " (", id, ")")}});
   }
   return text;
 }

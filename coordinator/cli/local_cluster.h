@@ -63,8 +63,8 @@ class LocalCluster {
 // attach; this takes it out.
 absl::Status PauseQueued(const Client& client);
 
-// The path of "coordinator" or "worker": in CAROUSEL_BIN_DIR, beside this binary, or where the build
-// puts it. kNotFound names the places.
+// The path of "coordinator" or "worker": in CAROUSEL_BIN_DIR, beside this binary, or where the
+// build puts it. kNotFound names the places.
 absl::StatusOr<std::string> FindBinary(const std::string& name);
 
 }  // namespace carousel

@@ -85,7 +85,8 @@ void LocalRun::Show(const Job& job) {
 bool LocalRun::GoOn(const std::string& job) {
   if (InterruptsSoFar() > 0 && !pause_.has_value()) {
     result_.interrupted = true;
-    view_->Note("interrupted: finishing the step and writing its checkpoint; once more stops at once");
+    view_->Note(
+        "interrupted: finishing the step and writing its checkpoint; once more stops at once");
     pause_ = std::async(std::launch::async, [this, job] {
       JobRequest request;
       request.set_job(job);

@@ -1,5 +1,5 @@
-// One run of `carousel local`: a job on a local cluster from wherever its state folder left it until
-// it rests, is interrupted, or a process falls.
+// One run of `carousel local`: a job on a local cluster from wherever its state folder left it
+// until it rests, is interrupted, or a process falls.
 #pragma once
 
 #include <chrono>
@@ -16,10 +16,10 @@
 namespace carousel {
 
 struct LocalResult {
-  Job job;                // as it rests
-  std::string fallen;     // obituary of the process whose end stopped it; empty: none
+  Job job;             // as it rests
+  std::string fallen;  // obituary of the process whose end stopped it; empty: none
   bool interrupted = false;
-  double seconds = 0;     // since it ran
+  double seconds = 0;  // since it ran
   double tokens_per_second = 0;
 };
 

@@ -18,14 +18,28 @@ constexpr char kFooter[] =
     "With a coordinator and workers running:\n"
     "  carousel submit job.yaml                    prints the job's id\n"
     "  carousel watch smoke-1\n"
-    "Each verb has --help with examples. Exit codes: 0 ok, 1 error, 2 command line, 3 job or dataset\n"
-    "invalid, 4 not found, 5 no coordinator, 6 timeout, 7 not possible now; of `wait`, `watch` and\n"
+    "Each verb has --help with examples. Exit codes: 0 ok, 1 error, 2 command line, 3 job or "
+    "dataset\n"
+    "invalid, 4 not found, 5 no coordinator, 6 timeout, 7 not possible now; of `wait`, `watch` "
+    "and\n"
     "`local`: 100 failed, 103 cancelled, 104 paused, 130 interrupted.";
 
 void AddVerbs(CLI::App* app, Program* program) {
   AddLocal(app, program);
+  AddValidate(app, program);
   AddSubmit(app, program);
   AddWatch(app, program);
+  AddWait(app, program);
+  AddGet(app, program);
+  AddDescribe(app, program);
+  AddLogs(app, program);
+  AddPause(app, program);
+  AddResume(app, program);
+  AddCancel(app, program);
+  AddEval(app, program);
+  AddGenerate(app, program);
+  AddData(app, program);
+  AddVersion(app, program);
 }
 
 std::string Message(const CLI::ParseError& error) {
@@ -86,8 +100,12 @@ int Finish(const Outcome& outcome) {
 int Run(int argc, char** argv) {
   Program program;
   program.argv.assign(argv, argv + argc);
-  CLI::App app("Trains xLSTM language models, pipelined over workers, with the same bits on any of them.",
-               "carousel");
+  if (const char* address = std::getenv("CAROUSEL_COORDINATOR"); address && *address) {
+    program.coordinator = address;
+  }
+  CLI::App app(
+      "Trains xLSTM language models, pipelined over workers, with the same bits on any of them.",
+      "carousel");
   app.footer(kFooter);
   app.require_subcommand(1);
   AddCoordinatorOption(&app, &program);

@@ -18,9 +18,9 @@ std::string CheckAssignment(const std::string& text) {
 }
 
 bool IsPlain(const std::string& word) {
-  return !word.empty() &&
-         word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_-./:=,+@%") == std::string::npos;
+  return !word.empty() && word.find_first_not_of(
+                              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                              "_-./:=,+@%") == std::string::npos;
 }
 
 std::string Quoted(const std::string& word) {
@@ -30,23 +30,31 @@ std::string Quoted(const std::string& word) {
   return quoted + "'";
 }
 
+void AddNamedOutputOption(const std::string& names, CLI::App* verb, Program* program) {
+  static const std::map<std::string, OutputFormat> kFormats = {{"table", OutputFormat::kTable},
+                                                               {"json", OutputFormat::kJson},
+                                                               {"yaml", OutputFormat::kYaml}};
+  verb->add_option_function<std::string>(
+          names, [program](const std::string& name) { program->output = kFormats.at(name); },
+          "table, json or yaml [table]")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"table", "json", "yaml"}));
+}
+
 }  // namespace
 
 void AddCoordinatorOption(CLI::App* verb, Program* program) {
   verb->add_option("--coordinator", program->coordinator,
-                   "address of the coordinator [127.0.0.1:7070]")
-      ->type_name("ADDR")
-      ->envname("CAROUSEL_COORDINATOR");
+                   "address of the coordinator [$CAROUSEL_COORDINATOR, else 127.0.0.1:7070]")
+      ->type_name("ADDR");
 }
 
 void AddOutputOption(CLI::App* verb, Program* program) {
-  static const std::map<std::string, OutputFormat> kFormats = {
-      {"table", OutputFormat::kTable}, {"json", OutputFormat::kJson}, {"yaml", OutputFormat::kYaml}};
-  verb->add_option_function<std::string>(
-          "-o,--output", [program](const std::string& name) { program->output = kFormats.at(name); },
-          "table, json or yaml [table]")
-      ->type_name("FORMAT")
-      ->check(CLI::IsMember({"table", "json", "yaml"}));
+  AddNamedOutputOption("-o,--output", verb, program);
+}
+
+void AddFormatOption(CLI::App* verb, Program* program) {
+  AddNamedOutputOption("-o", verb, program);
 }
 
 void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::string& help) {
@@ -63,7 +71,8 @@ void AddJobFileOptions(CLI::App* verb, JobFileOptions* options) {
   verb->add_option("--steps", options->steps,
                    "steps, and length of the learning-rate schedule; instead of the file's")
       ->type_name("N");
-  AddSetOption(verb, &options->sets, "any field of the job, instead of the file's; may be repeated");
+  AddSetOption(verb, &options->sets,
+               "any field of the job, instead of the file's; may be repeated");
 }
 
 absl::StatusOr<JobSpec> LoadJob(const JobFileOptions& options, bool look_at_data) {
@@ -84,7 +93,8 @@ absl::StatusOr<JobSpec> LoadJob(const JobFileOptions& options, bool look_at_data
 
 std::string CommandLine(const std::vector<std::string>& argv) {
   std::string line;
-  for (const std::string& word : argv) absl::StrAppend(&line, line.empty() ? "" : " ", Quoted(word));
+  for (const std::string& word : argv)
+    absl::StrAppend(&line, line.empty() ? "" : " ", Quoted(word));
   return line;
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,9 +17,11 @@
 
 namespace carousel {
 
+inline constexpr char kDefaultCoordinator[] = "127.0.0.1:7070";
+
 struct Program {
   std::vector<std::string> argv;
-  std::string coordinator = "127.0.0.1:7070";
+  std::string coordinator = kDefaultCoordinator;  // --coordinator, else CAROUSEL_COORDINATOR
   OutputFormat output = OutputFormat::kTable;
   std::function<Outcome()> run;  // set by the chosen verb
 };
@@ -28,7 +29,8 @@ struct Program {
 // --- options that several verbs have ---
 
 void AddCoordinatorOption(CLI::App* verb, Program* program);
-void AddOutputOption(CLI::App* verb, Program* program);
+void AddOutputOption(CLI::App* verb, Program* program);  // -o, --output
+void AddFormatOption(CLI::App* verb, Program* program);  // -o alone, where --output is a folder
 
 // A job file and what overrides it.
 struct JobFileOptions {

@@ -17,7 +17,8 @@ constexpr int kStageBar = 20;
 std::string Headline(const Job& job) {
   std::string line = absl::StrCat(job.job(), "  ", StateName(job.state()));
   if (!job.reason().empty()) absl::StrAppend(&line, ": ", Printable(job.reason()));
-  if (const std::string plan = PlanText(job); !plan.empty()) absl::StrAppend(&line, "  (", plan, ")");
+  if (const std::string plan = PlanText(job); !plan.empty())
+    absl::StrAppend(&line, "  (", plan, ")");
   std::replace(line.begin(), line.end(), '\n', ' ');
   return line;
 }

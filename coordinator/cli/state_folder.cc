@@ -85,9 +85,9 @@ absl::StatusOr<std::unique_ptr<StateFolder>> StateFolder::Take(const std::string
   FileDescriptor lock(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (lock.get() < 0) return FileError(errno, "create", lock_path);
   if (!Lock(lock.get())) {
-    return absl::UnavailableError(absl::StrCat(
-        "--state ", path, ": is in use by process ", HolderOf(lock.get()),
-        "; wait for it, stop it with Ctrl-C, or name another folder"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("--state ", path, ": is in use by process ", HolderOf(lock.get()),
+                     "; wait for it, stop it with Ctrl-C, or name another folder"));
   }
   const std::string holder = absl::StrCat(getpid(), "\n");
   if (ftruncate(lock.get(), 0) != 0 ||
@@ -101,8 +101,9 @@ absl::StatusOr<std::unique_ptr<StateFolder>> StateFolder::Take(const std::string
 absl::StatusOr<std::unique_ptr<StateFolder>> StateFolder::TakeExisting(const std::string& path) {
   std::error_code error;
   if (!fs::exists(path + "/coordinator", error)) {
-    return absl::NotFoundError(absl::StrCat(
-        "--state ", path, ": is no state folder of `carousel local`; it prints where its folder is"));
+    return absl::NotFoundError(
+        absl::StrCat("--state ", path,
+                     ": is no state folder of `carousel local`; it prints where its folder is"));
   }
   return Take(path);
 }

@@ -6,8 +6,8 @@
 //   DIR/worker-0/ …      the workers' stores, each with its worker-id
 //   DIR/logs/*.log       what they said
 //
-// Errors name the folder: kUnavailable if another process uses it, kFailedPrecondition if it holds
-// something else.
+// Errors name the folder: kFailedPrecondition if another process uses it or if it holds something
+// else.
 #pragma once
 
 #include <memory>

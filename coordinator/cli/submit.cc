@@ -26,7 +26,7 @@ Outcome Submit(const Program& program, const JobFileOptions& options) {
   }
   std::printf("%s\n", response.job().c_str());
   std::fflush(stdout);
-  const std::string at = program.coordinator == Program().coordinator
+  const std::string at = program.coordinator == kDefaultCoordinator
                              ? ""
                              : absl::StrCat(" --coordinator ", program.coordinator);
   std::fprintf(stderr,
@@ -41,7 +41,8 @@ Outcome Submit(const Program& program, const JobFileOptions& options) {
 
 void AddSubmit(CLI::App* app, Program* program) {
   auto options = std::make_shared<JobFileOptions>();
-  CLI::App* verb = app->add_subcommand("submit", "Hand a job to the coordinator and return at once");
+  CLI::App* verb =
+      app->add_subcommand("submit", "Hand a job to the coordinator and return at once");
   verb->footer(
       "The job is resolved and checked here first, its dataset included.\n\n"
       "Examples:\n"

@@ -9,7 +9,19 @@
 namespace carousel {
 
 void AddLocal(CLI::App* app, Program* program);
+void AddValidate(CLI::App* app, Program* program);
 void AddSubmit(CLI::App* app, Program* program);
 void AddWatch(CLI::App* app, Program* program);
+void AddWait(CLI::App* app, Program* program);
+void AddGet(CLI::App* app, Program* program);
+void AddDescribe(CLI::App* app, Program* program);
+void AddLogs(CLI::App* app, Program* program);
+void AddPause(CLI::App* app, Program* program);
+void AddResume(CLI::App* app, Program* program);
+void AddCancel(CLI::App* app, Program* program);
+void AddEval(CLI::App* app, Program* program);
+void AddGenerate(CLI::App* app, Program* program);
+void AddData(CLI::App* app, Program* program);
+void AddVersion(CLI::App* app, Program* program);
 
 }  // namespace carousel

@@ -40,7 +40,8 @@ void AddWatch(CLI::App* app, Program* program) {
   auto job = std::make_shared<std::string>();
   CLI::App* verb = app->add_subcommand("watch", "Follow a job until it rests");
   verb->footer(
-      "On a terminal the view is redrawn: step, loss, perplexity, tokens per second, time left, and\n"
+      "On a terminal the view is redrawn: step, loss, perplexity, tokens per second, time left, "
+      "and\n"
       "how busy each stage is. Elsewhere it is a line now and then; -o json prints one object for\n"
       "each change. Ctrl-C leaves; the job goes on. Exit codes as of `carousel wait`.\n\n"
       "Examples:\n"
