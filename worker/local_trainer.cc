@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "cluster/job/resolve.h"
 #include "cluster/status_macros.h"
 #include "worker/job_terms.h"
@@ -57,7 +58,7 @@ absl::StatusOr<StepDecision> LocalTrainer::Step() {
   CAROUSEL_ASSIGN_OR_RETURN(evidence.squares, optimizer_->GradientSquares());
   CAROUSEL_ASSIGN_OR_RETURN(evidence.non_finite, optimizer_->NonFinite());
   StepDecision decision = DecideStep(job_, layout_, step_, evidence);
-  if (!decision.apply) return absl::AbortedError(decision.reason);
+  if (!decision.apply) return absl::AbortedError(absl::StrCat("step ", step_ + 1, " is not applied: ", decision.reason));
   CAROUSEL_RETURN_IF_ERROR(optimizer_->Apply(decision.update));
   ++step_;
   tokens_ += evidence.tokens;

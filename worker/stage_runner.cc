@@ -197,7 +197,7 @@ void StageRunner::SendFailure(const absl::Status& status) {
   StageFailure& failure = *message.mutable_failure();
   failure.set_job(job());
   failure.set_epoch(epoch());
-  failure.set_step(step_);
+  failure.set_step(step_ + 1);  // the one it was in, as people count: step N is the one after which N are applied
   failure.set_reason(std::string(status.message()));
   failure.set_non_finite(absl::IsAborted(status));
   if (const std::optional<int> lost = LostStageOf(status); lost.has_value()) failure.set_lost_worker(install_.plan().stages(*lost).worker());

@@ -63,7 +63,7 @@ StepDecision DecideStep(const JobSpec& job, const ModelLayout& layout, int64_t s
   decision.grad_norm = std::sqrt(squares) / tokens;
   decision.apply = std::isfinite(decision.loss) && std::isfinite(squares);
   if (!decision.apply) {
-    decision.reason = absl::StrCat("step ", step, " is not applied: ", WhereItArose(layout, evidence));
+    decision.reason = WhereItArose(layout, evidence);
     return decision;
   }
   const OptimizerSpec& optimizer = job.optimizer();
