@@ -108,7 +108,7 @@ absl::Status RunSession(const SessionOptions& options, WorkerHost* host, Log* lo
     host->SetSender(nullptr);
     host->Handle(SessionLost{});
   }
-  context.TryCancel();
+  if (!refused.ok()) context.TryCancel();  // else the coordinator has ended it, and a cancellation would hide why
   const grpc::Status status = stream->Finish();
   CAROUSEL_RETURN_IF_ERROR(refused);
   if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) return absl::FailedPreconditionError(status.error_message());
