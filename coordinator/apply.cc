@@ -215,11 +215,9 @@ class Step {
                         FromWhere(*job), Resumable(*job)));
       return;
     }
-    const std::string what =
-        event.non_finite()
-            ? absl::StrCat("step ", event.step(), " was not applied: ", where, event.reason())
-            : where + event.reason();
-    Rest(job, FAILED, what + FromWhere(*job));
+    // Every stage learns of a step that is not finite: who reports it first is not to blame.
+    const std::string step = absl::StrCat("step ", event.step(), " was not applied: ");
+    Rest(job, FAILED, (event.non_finite() ? step : where) + event.reason() + FromWhere(*job));
   }
 
   // --- what several events do ---

@@ -68,6 +68,8 @@ TEST(DivergingJob, StopsBeforeTheStepAndSaysWhereItArose) {
               std::string::npos)
         << reason;
     EXPECT_NE(reason.find(where), std::string::npos) << reason;
+    EXPECT_EQ(reason.find("worker"), std::string::npos)
+        << "who tells it first is not to blame: " << reason;
 
     // and what is kept is a state from before it.
     ASSERT_LE(answer["step"], good.step);
