@@ -5,8 +5,9 @@
 //   raw = (x_t + b) + R h_{t-1}             chain: starts at x + b, units of h ascending
 //   l   = m_{t-1} + log sigmoid(raw_f)
 //   m_t = raw_i where n_{t-1} == 0, else max(raw_i, l)                 (tested per element)
-//   i   = min(exp(raw_i - m_t), 1),  f = min(exp(l - m_t), 1),  z = tanh(raw_z),  o =
-//   sigmoid(raw_o) c_t = f c_{t-1} + i z,  n_t = f n_{t-1} + i,  h_t = o c_t / n_t
+//   i   = min(exp(raw_i - m_t), 1),  f = min(exp(l - m_t), 1)
+//   z   = tanh(raw_z),  o = sigmoid(raw_o)
+//   c_t = f c_{t-1} + i z,  n_t = f n_{t-1} + i,  h_t = o c_t / n_t
 // A row whose reset flag is set starts from h = c = n = m = 0, by selection.
 //
 // The stabiliser m is held constant in backward: h does not depend on it (eqs 52-58), so only (dh,
@@ -44,11 +45,15 @@ struct SlstmForward {
   SlstmState out;  // or empty
 };
 
-// dh = dy + R^T draw_{t+1} (one chain over gates i, f, z, o, then units, that starts at dy), and
+// dh = dy + R^T draw_{t+1}, the latter one chain over gates i, f, z, o, then units, that starts at
+// +0 (and so is the same whether it comes from this segment or as dout.dh from the later one), and
 // with it
-//   dc += dh o / n;  dn -= dh h / n;  draw_i = i (z dc + dn);  draw_f = f (dc c_{t-1} + dn n_{t-1})
-//   (1 - sigmoid(raw_f)); draw_z = dc i (1 - z^2);  draw_o = (1 - o) h dh;  dc_{t-1} = f dc;
-//   dn_{t-1} = f dn.
+//   dc += dh o / n;  dn -= dh h / n
+//   draw_i = i (z dc + dn)
+//   draw_f = f (dc c_{t-1} + dn n_{t-1}) (1 - sigmoid(raw_f))
+//   draw_z = dc i (1 - z^2)
+//   draw_o = (1 - o) h dh
+//   dc_{t-1} = f dc;  dn_{t-1} = f dn
 // Nothing flows back across a reset.
 struct SlstmBackwardInput {
   SlstmShape shape;

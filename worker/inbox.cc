@@ -10,7 +10,7 @@ namespace carousel {
 using kernels::Event;
 using kernels::Span;
 
-Inbox::Inbox(kernels::Backend* backend, int stage) : backend_(backend), stage_(stage), stream_(backend->NewStream()) {}
+Inbox::Inbox(kernels::Backend* backend, int stage) : backend_(backend), stage_(stage) {}
 
 void Inbox::Deliver(int from_stage, const Tag& tag, std::string bytes, std::function<void()> consumed) {
   {
@@ -55,10 +55,13 @@ void Inbox::Match(int from_stage) {
   while (true) {
     Arrival arrival;
     Wish wish;
+    kernels::Stream stream;
     {
       MutexLock lock(&mutex_);
       Edge& edge = edges_[from_stage];
       if (!failure_.ok() || edge.arrived.empty() || edge.wished.empty()) return;
+      if (edge.stream < 0) edge.stream = backend_->NewStream();
+      stream = edge.stream;
       arrival = std::move(edge.arrived.front());
       wish = std::move(edge.wished.front());
       edge.arrived.pop_front();
@@ -69,7 +72,7 @@ void Inbox::Match(int from_stage) {
       Abort(status);
       return;
     }
-    Complete(std::move(arrival), std::move(wish));
+    Complete(stream, std::move(arrival), std::move(wish));
   }
 }
 
@@ -85,7 +88,7 @@ absl::Status Inbox::Check(int from_stage, const Arrival& arrival, const Wish& wi
   return absl::OkStatus();
 }
 
-void Inbox::Complete(Arrival arrival, Wish wish) {
+void Inbox::Complete(kernels::Stream stream, Arrival arrival, Wish wish) {
   if (wish.record != nullptr) {
     *wish.record = std::move(arrival.bytes);
     arrival.consumed();
@@ -96,9 +99,9 @@ void Inbox::Complete(Arrival arrival, Wish wish) {
   Event copied;
   {
     MutexLock lock(&copy_mutex_);
-    backend_->Wait(stream_, wish.free);
-    backend_->CopyToDevice(stream_, held->bytes.data(), wish.span);
-    copied = backend_->Record(stream_);
+    backend_->Wait(stream, wish.free);
+    backend_->CopyToDevice(stream, held->bytes.data(), wish.span);
+    copied = backend_->Record(stream);
   }
   copied.OnReady([held, done = wish.done](const absl::Status& status) mutable {
     held->consumed();

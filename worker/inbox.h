@@ -14,7 +14,8 @@
 
 namespace carousel {
 
-// Thread-safe. Borrows the backend; copies to the device on a stream of its own.
+// Thread-safe. Borrows the backend. Each edge copies to the device on a stream of its own: a tensor that must wait until its place is free may
+// hold up those behind it on its edge, which are wanted later, but never those of another edge, which may be wanted first.
 class Inbox {
  public:
   Inbox(kernels::Backend* backend, int stage);
@@ -42,6 +43,7 @@ class Inbox {
     kernels::Event free, done;
   };
   struct Edge {
+    kernels::Stream stream = -1;
     std::deque<Arrival> arrived;
     std::deque<Wish> wished;
   };
@@ -50,12 +52,11 @@ class Inbox {
   // Hands the front arrival to the front wish while there are both.
   void Match(int from_stage);
   absl::Status Check(int from_stage, const Arrival& arrival, const Wish& wish) const;
-  void Complete(Arrival arrival, Wish wish);
+  void Complete(kernels::Stream stream, Arrival arrival, Wish wish);
 
   kernels::Backend* const backend_;
   const int stage_;
-  Mutex copy_mutex_;  // the stream is used by one thread at a time
-  const kernels::Stream stream_;
+  Mutex copy_mutex_;  // a stream is used by one thread at a time
   mutable Mutex mutex_;
   std::map<int, Edge> edges_ ABSL_GUARDED_BY(mutex_);
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);

@@ -58,8 +58,7 @@ const Parameter& UnitParameters::Find(std::string_view suffix) const {
   for (const Parameter& tensor : tensors_) {
     if (EndsWith(tensor.layout->name, suffix)) return tensor;
   }
-  std::fprintf(stderr, "no tensor %s in this unit\n", std::string(suffix).c_str());
-  CAROUSEL_CHECK(false);
+  CheckFailed(__FILE__, __LINE__, ("no tensor " + std::string(suffix) + " in this unit").c_str());
 }
 
 void InitializeTensor(kernels::Backend& backend, kernels::Stream stream, const TensorLayout& tensor, uint64_t seed, Span weight) {

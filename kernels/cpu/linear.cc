@@ -1,33 +1,12 @@
-// Linear maps by kernels/cpu/matmul.h; the bias gradient by plain columns of sums.
+// Linear maps by kernels/cpu/matmul.h.
 
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/row_sum.h"
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/typed.h"
 
 namespace carousel::kernels::CAROUSEL_ISA {
-namespace {
-
-// sum[o] += dy[r, o] for r from the last row to the first.
-template <class T>
-void AddRowsFromTheLast(Context& context, const T* dy, int64_t dy_row, int64_t rows, int64_t out,
-                        T* sum) {
-  constexpr int64_t kTaskColumns = 64;
-  Parallel(context, (out + kTaskColumns - 1) / kTaskColumns, [&](int64_t index, int) {
-    const int64_t first = index * kTaskColumns;
-    const int64_t size = out - first < kTaskColumns ? out - first : kTaskColumns;
-    for (int64_t r = rows - 1; r >= 0; --r) {
-      const T* row = dy + r * dy_row + first;
-      ForEachVector<T>(size, [&](int64_t column, int64_t count) {
-        T* to = sum + first + column;
-        StoreUpTo<T>(to, LoadUpTo<T>(to, count) + LoadUpTo<T>(row + column, count), count);
-      });
-    }
-  });
-}
-
-}  // namespace
-
 void Run(Context& context, const LinearForward& op) {
   Typed(op.x.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -79,7 +58,13 @@ void Run(Context& context, const LinearBackwardWeight& op) {
     product.accumulate = true;
     MatMul(context, product);
     if (!op.dbias.empty()) {
-      AddRowsFromTheLast(context, dy, op.dy.stride, op.rows, op.out, op.dbias.As<T>());
+      constexpr int64_t kTaskColumns = 64;
+      T* dbias = op.dbias.As<T>();
+      Parallel(context, (op.out + kTaskColumns - 1) / kTaskColumns, [&](int64_t index, int) {
+        const int64_t first = index * kTaskColumns;
+        const int64_t columns = op.out - first < kTaskColumns ? op.out - first : kTaskColumns;
+        AddRowsFromTheLast(dy + first, op.dy.stride, op.rows, columns, dbias + first);
+      });
     }
   });
 }

@@ -4,9 +4,11 @@
 
 namespace carousel::kernels::CAROUSEL_ISA {
 namespace {
-// Sizes of blocks. None of them changes a bit.
-constexpr int64_t kBlockK = 384;
-constexpr int64_t kBlockRows = 8 * kTileRows;  // of A; times kBlockK it fills part of the L2 cache
+// Sizes of blocks; none of them changes a bit. A tile costs some hundred cycles to begin and end,
+// and C has to be read and written once a block of k, so a block of k is as long as an A block of
+// few panels and two panels of B in the L2 cache allow.
+constexpr int64_t kBlockK = 1024;
+constexpr int64_t kBlockRows = 4 * kTileRows;               // of A
 constexpr int64_t kBlockColumns = 4 * kTileColumns<float>;  // of B, packed at a time
 constexpr int64_t kTaskRows = 292 * kTileRows;
 constexpr int64_t kTaskColumns = 2048;
@@ -65,10 +67,12 @@ class TaskRunner {
     Strided<T> a = product_.a;
     a.data += (task_.row + first_row) * a.row + first_k * a.column;
     PackRows(a, rows, k, packed_a_);
-    for (int64_t column = 0; column < task_.columns; column += kBlockColumns) {
-      const int64_t columns = Min(task_.columns - column, kBlockColumns);
+    // B is packed when it is first used, and used while it is in cache.
+    const int64_t at_once = row_block == 0 ? kBlockColumns : task_.columns;
+    for (int64_t column = 0; column < task_.columns; column += at_once) {
+      const int64_t columns = Min(task_.columns - column, at_once);
       T* packed_b = packed_b_ + column * k;
-      if (row_block == 0) {  // packed when first used, while it is in cache
+      if (row_block == 0) {
         Strided<T> b = product_.b;
         b.data += first_k * b.row + (task_.column + column) * b.column;
         PackColumns(b, k, columns, packed_b);

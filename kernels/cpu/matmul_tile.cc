@@ -29,10 +29,16 @@ struct TileRow {
   }
 };
 
+// Memory to be asked for while a tile computes, so many bytes a step of k.
+struct Ahead {
+  const char* data;
+  int64_t bytes_a_step;
+};
+
 // a: [k][kRows], b: k rows of kVectors vectors, b_row elements apart.
 template <class T, int kRows, int kVectors>
 void Tile(int64_t k, const T* a, const T* b, int64_t b_row, int64_t columns,
-          const ChainEnds<T>& ends) {
+          const ChainEnds<T>& ends, const Ahead& ahead) {
   TileRow<T, kVectors> chain[kRows];
   if (ends.from != nullptr) {
 #pragma GCC unroll 16
@@ -45,7 +51,10 @@ void Tile(int64_t k, const T* a, const T* b, int64_t b_row, int64_t columns,
     }
   }
 
+  const char* prefetched = ahead.data;
   for (int64_t step = 0; step < k; ++step) {
+    __builtin_prefetch(prefetched, 0, 2);
+    prefetched += ahead.bytes_a_step;
     Vec<T> b_vector[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) b_vector[v] = Load<T>(b + v * kLanes<T>);
@@ -80,7 +89,8 @@ void Tile(int64_t k, const T* a, const T* b, int64_t b_row, int64_t columns,
 }
 
 template <class T>
-using TileFunction = void (*)(int64_t, const T*, const T*, int64_t, int64_t, const ChainEnds<T>&);
+using TileFunction = void (*)(int64_t, const T*, const T*, int64_t, int64_t, const ChainEnds<T>&,
+                              const Ahead&);
 
 template <class T, int kRows>
 struct TilesOf {
@@ -145,6 +155,9 @@ void MultiplyPacked(int64_t rows, int64_t k, int64_t columns, const T* a, const 
     const int64_t width = Min(columns - column, kTileColumns<T>);
     const int64_t vectors = (width + kLanes<T> - 1) / kLanes<T>;
     const T* b_panel = b + column * k;
+    // The tiles of this panel of B together ask for the next one.
+    const bool last_panel = column + kTileColumns<T> >= columns;
+    const int64_t ahead_bytes = kTileColumns<T> * static_cast<int64_t>(sizeof(T)) / row_panels;
     int64_t row = 0;
     for (int64_t panel = 0; panel < row_panels; ++panel) {
       const int64_t next_row = FirstRow(rows, panel + 1);
@@ -156,9 +169,16 @@ void MultiplyPacked(int64_t rows, int64_t k, int64_t columns, const T* a, const 
                        Min(rows - next_row, kTileRows));
         }
         const int64_t height = next_row - row;
+        Ahead ahead = {reinterpret_cast<const char*>(b_panel), 0};
+        if (!last_panel) {
+          ahead = {reinterpret_cast<const char*>(b_panel + kTileColumns<T> * k) +
+                       panel * ahead_bytes * k,
+                   ahead_bytes};
+        }
         kTiles<T>.tile[height][vectors](last_k - first_k, a + row * k + first_k * height,
                                         b_panel + first_k * vectors * kLanes<T>,
-                                        vectors * kLanes<T>, width, EndsOfTile(ends, row, column));
+                                        vectors * kLanes<T>, width, EndsOfTile(ends, row, column),
+                                        ahead);
       }
       row = next_row;
     }

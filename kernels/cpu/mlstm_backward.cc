@@ -148,18 +148,18 @@ class BackwardHead {
     const int64_t rows = piece.rows();
     Scores(x_.chunk, piece, shape_.qk_dim, x_.scores);
     for (int64_t j = 0; j < rows; j += kTriangle) {
-      Multiply<Start::kZero>(Min(kTriangle, rows - j), rows - j, shape_.v_dim,
-                             AsLeft(x_.chunk.v.At(piece.first + j, 0)),
-                             x_.g_columns.At(0, piece.first + j), x_.dscores.At(j, j));
+      Multiply(Start::kZero, Min(kTriangle, rows - j), rows - j, shape_.v_dim,
+               AsLeft(x_.chunk.v.At(piece.first + j, 0)), x_.g_columns.At(0, piece.first + j),
+               x_.dscores.At(j, j));
     }
     for (int64_t j = 0; j < rows; ++j) {
       Prefetch(first_row + piece.first + j);
       const int64_t block = j / kTriangle * kTriangle;
       T *const row = x_.scores.Row(j), *const drow = x_.dscores.Row(j);
       for (int64_t i = block; i < rows; i += kLanes<T>) {
-        const Vec<T> decay = Exp(x_.gates.Decay(piece.first + j, piece.first + i));
-        Store<T>(row + i, Load<T>(row + i) * decay);
-        Store<T>(drow + i, (Load<T>(drow + i) + Load<T>(x_.dr + piece.first + i)) * decay);
+        const Vec<T> weight = Exp(x_.gates.LogWeight(piece.first + j, piece.first + i));
+        Store<T>(row + i, Load<T>(row + i) * weight);
+        Store<T>(drow + i, (Load<T>(drow + i) + Load<T>(x_.dr + piece.first + i)) * weight);
       }
       for (int64_t i = block; i < j; ++i) row[i] = drow[i] = 0;
     }
@@ -180,6 +180,8 @@ class BackwardHead {
     dh_.Prefetch(row, shape_.v_dim);
   }
 
+  static Start StartOf(bool goes_on) { return goes_on ? Start::kFromC : Start::kZero; }
+
   // dqs_i = carry_i (n dr_i + C g_i) + sum over j <= i of dscores_ij k_j.
   void QueryGradient(const Piece& piece, const State<T>& before) {
     const int64_t rows = piece.rows(), qk_dim = shape_.qk_dim;
@@ -190,8 +192,8 @@ class BackwardHead {
           Store<T>(x_.dq_columns.Row(d) + i, n * Load<T>(x_.dr + i));
         }
       }
-      Multiply<Start::kFromC>(qk_dim, rows, shape_.v_dim, AsLeft(before.c), x_.g_columns,
-                              x_.dq_columns);
+      Multiply(Start::kFromC, qk_dim, rows, shape_.v_dim, AsLeft(before.c), x_.g_columns,
+               x_.dq_columns);
       for (int64_t d = 0; d < qk_dim; ++d) {
         for (int64_t i = 0; i < rows; i += kLanes<T>) {
           T* const at = x_.dq_columns.Row(d) + i;
@@ -203,8 +205,8 @@ class BackwardHead {
     const Block<T> keys = x_.chunk.k.At(piece.first, 0);
     for (int64_t i = 0; i < rows; i += kTriangle) {
       const int64_t count = Min(kTriangle, rows - i);
-      Continue(piece.takes_state, count, qk_dim, i + count, TransposedLeft(x_.dscores.At(0, i)),
-               keys, x_.dq.At(i, 0));
+      Multiply(StartOf(piece.takes_state), count, qk_dim, i + count,
+               TransposedLeft(x_.dscores.At(0, i)), keys, x_.dq.At(i, 0));
     }
   }
 
@@ -218,13 +220,13 @@ class BackwardHead {
           Store<T>(x_.dk.Row(j) + d, Load<T>(x_.dstate.n + d));
         }
       }
-      Multiply<Start::kFromC>(rows, qk_dim, shape_.v_dim, AsLeft(x_.chunk.v.At(piece.first, 0)),
-                              x_.dc_columns, x_.dk);
+      Multiply(Start::kFromC, rows, qk_dim, shape_.v_dim, AsLeft(x_.chunk.v.At(piece.first, 0)),
+               x_.dc_columns, x_.dk);
       ScaleRows(rows, qk_dim, x_.gates.keep + piece.first, x_.dk, x_.dk);
     }
     for (int64_t j = 0; j < rows; j += kTriangle) {
-      Continue(from_state, Min(kTriangle, rows - j), qk_dim, rows - j, AsLeft(x_.dscores.At(j, j)),
-               x_.chunk.q.At(piece.first + j, 0), x_.dk.At(j, 0));
+      Multiply(StartOf(from_state), Min(kTriangle, rows - j), qk_dim, rows - j,
+               AsLeft(x_.dscores.At(j, j)), x_.chunk.q.At(piece.first + j, 0), x_.dk.At(j, 0));
     }
   }
 
@@ -233,22 +235,13 @@ class BackwardHead {
     const int64_t rows = piece.rows(), v_dim = shape_.v_dim;
     const bool from_state = piece.gives_state && has_dstate_;
     if (from_state) {
-      Multiply<Start::kZero>(rows, v_dim, shape_.qk_dim, AsLeft(x_.chunk.k.At(piece.first, 0)),
-                             x_.dstate.c, x_.dv);
+      Multiply(Start::kZero, rows, v_dim, shape_.qk_dim, AsLeft(x_.chunk.k.At(piece.first, 0)),
+               x_.dstate.c, x_.dv);
       ScaleRows(rows, v_dim, x_.gates.keep + piece.first, x_.dv, x_.dv);
     }
     for (int64_t j = 0; j < rows; j += kTriangle) {
-      Continue(from_state, Min(kTriangle, rows - j), v_dim, rows - j, AsLeft(x_.scores.At(j, j)),
-               x_.g.At(piece.first + j, 0), x_.dv.At(j, 0));
-    }
-  }
-
-  void Continue(bool goes_on, int64_t rows, int64_t columns, int64_t depth, tile::Left<T> a,
-                Block<T> b, Block<T> c) {
-    if (goes_on) {
-      Multiply<Start::kFromC>(rows, columns, depth, a, b, c);
-    } else {
-      Multiply<Start::kZero>(rows, columns, depth, a, b, c);
+      Multiply(StartOf(from_state), Min(kTriangle, rows - j), v_dim, rows - j,
+               AsLeft(x_.scores.At(j, j)), x_.g.At(piece.first + j, 0), x_.dv.At(j, 0));
     }
   }
 
@@ -315,8 +308,8 @@ class BackwardHead {
       }
       ScaleRows(1, shape_.qk_dim, &carry, {x_.dstate.n, 0}, {x_.dstate.n, 0});
     }
-    Continue(goes_on, shape_.qk_dim, shape_.v_dim, piece.rows(), TransposedLeft(x_.chunk.weighted),
-             x_.g, x_.dstate.c);
+    Multiply(StartOf(goes_on), shape_.qk_dim, shape_.v_dim, piece.rows(),
+             TransposedLeft(x_.chunk.weighted), x_.g, x_.dstate.c);
     for (int64_t d = 0; d < Padded<T>(shape_.qk_dim); d += kLanes<T>) {
       Vec<T> sum = goes_on ? Load<T>(x_.dstate.n + d) : Vec<T>{};
       for (int64_t i = 0; i < piece.rows(); ++i) {
@@ -341,7 +334,7 @@ class BackwardHead {
 }  // namespace mlstm
 
 void Run(Context& context, const MlstmBackward& op) {
-  mlstm::CheckShape(op.shape);
+  mlstm::CheckOperands(op);
   const int64_t chunks = (op.shape.steps + op.shape.chunk - 1) / op.shape.chunk;
   Typed(op.q.data.dtype(), [&](auto zero) {
     using T = decltype(zero);

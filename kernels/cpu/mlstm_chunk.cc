@@ -108,7 +108,7 @@ void Gates<T>::Compute(const Head<T>& head, const MlstmShape& shape, int64_t fir
   }
   pieces[piece_count - 1].gives_state = true;
 
-  const int64_t last = rows - 1, last_first = last_piece().first;
+  const int64_t last = rows - 1;
   for (int64_t t = 0; t < rows; ++t) {
     keep[t] = (source_high[t] - top_high[last]) + (source_low[t] - top_low[last]);
   }
@@ -117,8 +117,6 @@ void Gates<T>::Compute(const Head<T>& head, const MlstmShape& shape, int64_t fir
     CAROUSEL_ISA::Store<T>(carry + t, Exp(CAROUSEL_ISA::Load<T>(carry + t)));
     CAROUSEL_ISA::Store<T>(keep + t, Exp(CAROUSEL_ISA::Load<T>(keep + t)));
   });
-  for (int64_t t = 0; t < last_first; ++t) keep[t] = 0;
-  for (int64_t t = pieces[0].takes_state ? pieces[0].last : 0; t < rows; ++t) carry[t] = 0;
 }
 
 template <class T>
@@ -150,9 +148,9 @@ template <class T>
 void Scores(const Chunk<T>& chunk, const Piece& piece, int64_t qk_dim, Block<T> scores) {
   const int64_t rows = piece.rows();
   for (int64_t j = 0; j < rows; j += kTriangle) {
-    Multiply<Start::kZero>(Min(kTriangle, rows - j), rows - j, qk_dim,
-                           AsLeft(chunk.k.At(piece.first + j, 0)),
-                           chunk.q_columns.At(0, piece.first + j), scores.At(j, j));
+    Multiply(Start::kZero, Min(kTriangle, rows - j), rows - j, qk_dim,
+             AsLeft(chunk.k.At(piece.first + j, 0)), chunk.q_columns.At(0, piece.first + j),
+             scores.At(j, j));
   }
 }
 
@@ -163,19 +161,14 @@ void Advance(const Gates<T>& gates, Chunk<T>& chunk, const MlstmShape& shape,
   const int64_t qk_dim = shape.qk_dim, v_dim = shape.v_dim;
   ScaleRows(piece.rows(), qk_dim, gates.keep + piece.first, chunk.k.At(piece.first, 0),
             chunk.weighted);
-  const auto keys = TransposedLeft(chunk.weighted);
-  const Block<T> values = chunk.v.At(piece.first, 0);
   const Vec<T> carry = Splat<T>(gates.carry[piece.last - 1]);
-  if (piece.takes_state) {
-    for (int64_t d = 0; d < qk_dim; ++d) {
-      ForEachWholeVector<T>(v_dim, [&](int64_t c) {
-        Store<T>(after.c.Row(d) + c, carry * Load<T>(before.c.Row(d) + c));
-      });
-    }
-    Multiply<Start::kFromC>(qk_dim, v_dim, piece.rows(), keys, values, after.c);
-  } else {
-    Multiply<Start::kZero>(qk_dim, v_dim, piece.rows(), keys, values, after.c);
+  for (int64_t d = 0; d < qk_dim && piece.takes_state; ++d) {
+    ForEachWholeVector<T>(v_dim, [&](int64_t c) {
+      Store<T>(after.c.Row(d) + c, carry * Load<T>(before.c.Row(d) + c));
+    });
   }
+  Multiply(piece.takes_state ? Start::kFromC : Start::kZero, qk_dim, v_dim, piece.rows(),
+           TransposedLeft(chunk.weighted), chunk.v.At(piece.first, 0), after.c);
   ForEachWholeVector<T>(qk_dim, [&](int64_t d) {
     Vec<T> sum = piece.takes_state ? carry * Load<T>(before.n + d) : Vec<T>{};
     for (int64_t j = 0; j < piece.rows(); ++j) sum += Load<T>(chunk.weighted.Row(j) + d);

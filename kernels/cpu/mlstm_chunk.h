@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/mlstm_tile.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/mlstm.h"
@@ -33,11 +34,6 @@ template <class T>
 [[gnu::always_inline]] inline T InverseDenominator(T r, T floor, T epsilon) {
   const T magnitude = Magnitude(r);
   return T(1) / ((magnitude < floor ? floor : magnitude) + epsilon);
-}
-
-inline void CheckShape(const MlstmShape& shape) {
-  KERNEL_CHECK(shape.steps > 0 && shape.batch > 0 && shape.heads > 0 && shape.qk_dim > 0 &&
-               shape.v_dim > 0 && shape.chunk > 0);
 }
 
 // Scratch memory, handed out piece by piece. Without memory it only counts.
@@ -121,8 +117,8 @@ struct Gates {
   void Compute(const Head<T>& head, const MlstmShape& shape, int64_t first_row, int64_t rows,
                T before, bool has_state);
 
-  // exp((i_j - b_j) - top_i) for the target rows from `target` on.
-  [[gnu::always_inline]] Vec<T> Decay(int64_t source, int64_t target) const {
+  // (i_j - b_j) - top_i for the target rows from `target` on: the logarithm of a weight.
+  [[gnu::always_inline]] Vec<T> LogWeight(int64_t source, int64_t target) const {
     const Vec<T> high = Splat<T>(source_high[source]) - Load<T>(top_high + target);
     const Vec<T> low = Splat<T>(source_low[source]) - Load<T>(top_low + target);
     return high + low;
@@ -135,8 +131,8 @@ struct Gates {
   T *top_high, *top_low;        // top_i
   T* m;                         // m_i
   T* floor;                     // exp(-m_i)
-  T* carry;                     // weight of the state before the chunk in row i; 0 if not taken
-  T* keep;                      // weight of row j in the state after the chunk; 0 if not given
+  T* carry;  // weight of the state before the chunk in row i of the piece that takes it
+  T* keep;   // weight of row j of the last piece in the state after the chunk
 
   const Piece& last_piece() const { return pieces[piece_count - 1]; }
 };
@@ -182,15 +178,16 @@ void StoreState(const State<T>& from, const MlstmShape& shape, int64_t index, co
 template <class T>
 void ClearState(const MlstmShape& shape, State<T>& state);
 
-// sum of a[j] b[j], j to virtual lane j mod 32, lanes folded by halves. Products and sums in Sum.
+// sum of a[j] b[j] over the virtual lanes of lanes.h. Products and sums in Sum, which may be wider
+// than the operands.
 template <class Sum>
 class LaneDot {
  public:
   template <class T>
   [[gnu::always_inline]] void Add(const T* a, const T* b, int64_t count) {
     int64_t first = 0;
-    for (; first + kLaneCount <= count; first += kLaneCount) {
-      for (int64_t lane = 0; lane < kLaneCount; ++lane) {
+    for (; first + kVirtualLanes <= count; first += kVirtualLanes) {
+      for (int64_t lane = 0; lane < kVirtualLanes; ++lane) {
         lanes_[lane] = Fma(Sum(a[first + lane]), Sum(b[first + lane]), lanes_[lane]);
       }
     }
@@ -201,15 +198,14 @@ class LaneDot {
 
   [[gnu::always_inline]] Sum Fold() {
 #pragma GCC unroll 8
-    for (int64_t half = kLaneCount / 2; half > 0; half /= 2) {
+    for (int64_t half = kVirtualLanes / 2; half > 0; half /= 2) {
       for (int64_t lane = 0; lane < half; ++lane) lanes_[lane] += lanes_[lane + half];
     }
     return lanes_[0];
   }
 
  private:
-  static constexpr int64_t kLaneCount = 32;
-  alignas(64) Sum lanes_[kLaneCount] = {};
+  alignas(64) Sum lanes_[kVirtualLanes] = {};
 };
 
 template <class T>
@@ -220,6 +216,20 @@ template <class T>
 }
 
 // --- definitions of what is generic over operations ---
+
+template <class Op>
+void CheckOperands(const Op& op) {
+  const MlstmShape& s = op.shape;
+  KERNEL_CHECK(s.steps > 0 && s.batch > 0 && s.heads > 0 && s.qk_dim > 0 && s.v_dim > 0);
+  KERNEL_CHECK(s.chunk > 0);
+  const int64_t rows = s.steps * s.batch, heads = s.heads;
+  KERNEL_CHECK(op.q.stride >= heads * s.qk_dim && op.k.stride >= heads * s.qk_dim);
+  KERNEL_CHECK(op.v.stride >= heads * s.v_dim);
+  KERNEL_CHECK(op.i.size() >= rows * heads && op.f.size() >= rows * heads);
+  KERNEL_CHECK(op.r.size() >= rows * heads && op.m.size() >= rows * heads);
+  KERNEL_CHECK(op.h.size() >= rows * heads * s.v_dim);
+  KERNEL_CHECK(op.reset.empty() || op.reset.size() >= rows);
+}
 
 // Rows of a head in [S * B, ...], and in a contiguous [S * B, NH * width].
 template <class T>

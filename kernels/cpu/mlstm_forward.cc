@@ -8,7 +8,6 @@ namespace carousel::kernels::CAROUSEL_ISA {
 namespace mlstm {
 namespace {
 
-using tile::AsLeft;
 using tile::Multiply;
 using tile::Padded;
 using tile::Start;
@@ -86,8 +85,8 @@ class ForwardHead {
       const int64_t block = j / kTriangle * kTriangle;
       T* const row = x_.scores.Row(j);
       for (int64_t i = block; i < rows; i += kLanes<T>) {
-        const Vec<T> decay = Exp(x_.gates.Decay(piece.first + j, piece.first + i));
-        Store<T>(row + i, Load<T>(row + i) * decay);
+        const Vec<T> weight = Exp(x_.gates.LogWeight(piece.first + j, piece.first + i));
+        Store<T>(row + i, Load<T>(row + i) * weight);
       }
       for (int64_t i = block; i < j; ++i) row[i] = 0;
       for (int64_t i = block; i < rows; i += kLanes<T>) {
@@ -120,23 +119,18 @@ class ForwardHead {
     }
   }
 
+  // The numerators: first the share of the state, then the rows of the piece.
   void Accumulate(const Piece& piece) {
     const int64_t rows = piece.rows();
     if (piece.takes_state) {
-      Multiply<Start::kZero>(rows, shape_.v_dim, shape_.qk_dim, TransposedLeft(x_.carried),
-                             x_.state.c, x_.numerator);
+      Multiply(Start::kZero, rows, shape_.v_dim, shape_.qk_dim, TransposedLeft(x_.carried),
+               x_.state.c, x_.numerator);
     }
-    const Block<T> values = x_.chunk.v.At(piece.first, 0);
+    const Start start = piece.takes_state ? Start::kFromC : Start::kZero;
     for (int64_t i = 0; i < rows; i += kTriangle) {
       const int64_t count = Min(kTriangle, rows - i);
-      const auto weights = TransposedLeft(x_.scores.At(0, i));
-      if (piece.takes_state) {
-        Multiply<Start::kFromC>(count, shape_.v_dim, i + count, weights, values,
-                                x_.numerator.At(i, 0));
-      } else {
-        Multiply<Start::kZero>(count, shape_.v_dim, i + count, weights, values,
-                               x_.numerator.At(i, 0));
-      }
+      Multiply(start, count, shape_.v_dim, i + count, TransposedLeft(x_.scores.At(0, i)),
+               x_.chunk.v.At(piece.first, 0), x_.numerator.At(i, 0));
     }
   }
 
@@ -165,7 +159,7 @@ class ForwardHead {
 }  // namespace mlstm
 
 void Run(Context& context, const MlstmForward& op) {
-  mlstm::CheckShape(op.shape);
+  mlstm::CheckOperands(op);
   Typed(op.q.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     mlstm::Arena measure;

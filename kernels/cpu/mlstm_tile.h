@@ -39,7 +39,7 @@ inline constexpr int kRows = 4;
 inline constexpr int kVectors = 2;
 #endif
 
-enum class Start { kZero, kFromC };
+enum class Start { kZero, kFromC };  // of chains: +0, or what C holds
 
 // A matrix in scratch memory: row r starts at data + r * pitch.
 template <class T>
@@ -114,10 +114,9 @@ inline void ColumnStrip(int64_t rows, int64_t depth, Left<T> a, Block<T> b, Bloc
   LastRows<T, kRows - 1, kV, start>(rows - r, depth, a.Below(r), b, c.At(r, 0));
 }
 
-// c[rows, columns] = start + a[rows, depth] b[depth, columns], columns rounded up by Padded.
 template <Start start, class T>
-inline void Multiply(int64_t rows, int64_t columns, int64_t depth, Left<T> a, Block<T> b,
-                     Block<T> c) {
+inline void ColumnStrips(int64_t rows, int64_t columns, int64_t depth, Left<T> a, Block<T> b,
+                         Block<T> c) {
   const int64_t end = Padded<T>(columns);
   int64_t first = 0;
   for (; first + kVectors * kLanes<T> <= end; first += kVectors * kLanes<T>) {
@@ -125,6 +124,17 @@ inline void Multiply(int64_t rows, int64_t columns, int64_t depth, Left<T> a, Bl
   }
   for (; first < end; first += kLanes<T>) {
     ColumnStrip<T, 1, start>(rows, depth, a, b.At(0, first), c.At(0, first));
+  }
+}
+
+// c[rows, columns] = start + a[rows, depth] b[depth, columns], columns rounded up by Padded.
+template <class T>
+inline void Multiply(Start start, int64_t rows, int64_t columns, int64_t depth, Left<T> a,
+                     Block<T> b, Block<T> c) {
+  if (start == Start::kZero) {
+    ColumnStrips<Start::kZero>(rows, columns, depth, a, b, c);
+  } else {
+    ColumnStrips<Start::kFromC>(rows, columns, depth, a, b, c);
   }
 }
 

@@ -16,6 +16,9 @@ namespace carousel::kernels::CAROUSEL_ISA {
 
 #if defined(CAROUSEL_ISA_AVX512)
 inline constexpr int64_t kVectorBytes = 64;
+// Masks for instructions whose unmasked forms draw false warnings from GCC 12.
+inline constexpr unsigned char kAllLanes8 = 0xff;
+inline constexpr unsigned short kAllLanes16 = 0xffff;
 #elif defined(CAROUSEL_ISA_AVX2)
 inline constexpr int64_t kVectorBytes = 32;
 #endif
@@ -180,10 +183,10 @@ template <class T>
   return (Vec<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 }
 [[gnu::always_inline]] inline Vec<float> Sqrt(Vec<float> a) {
-  return (Vec<float>)_mm512_maskz_sqrt_ps(0xffff, (__m512)a);
+  return (Vec<float>)_mm512_maskz_sqrt_ps(kAllLanes16, (__m512)a);
 }
 [[gnu::always_inline]] inline Vec<double> Sqrt(Vec<double> a) {
-  return (Vec<double>)_mm512_maskz_sqrt_pd(0xff, (__m512d)a);
+  return (Vec<double>)_mm512_maskz_sqrt_pd(kAllLanes8, (__m512d)a);
 }
 #elif defined(CAROUSEL_ISA_AVX2)
 [[gnu::always_inline]] inline Vec<float> Fma(Vec<float> a, Vec<float> b, Vec<float> c) {
@@ -203,9 +206,6 @@ template <class T>
 // Transposes a square of kLanes x kLanes elements: lane j of rows[i] trades places with lane i of
 // rows[j].
 #if defined(CAROUSEL_ISA_AVX512)
-// The unmasked forms of these instructions draw false warnings from GCC 12.
-inline constexpr unsigned char kAllLanes8 = 0xff;
-inline constexpr unsigned short kAllLanes16 = 0xffff;
 [[gnu::always_inline]] inline void Transpose(Vec<float> (&rows)[16]) {
   __m512d pair[16];
 #pragma GCC unroll 8

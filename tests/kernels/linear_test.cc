@@ -119,7 +119,7 @@ TYPED_TEST(LinearTest, BackwardWeightRunsFromTheLastRowToTheFirst) {
 // This is what makes gradients independent of segments.
 TYPED_TEST(LinearTest, GradientsOfSegmentsFromLastToFirstEqualOneCall) {
   using T = TypeParam;
-  constexpr int64_t kManyRows = 1000;
+  constexpr int64_t kManyRows = 1200;
   Operand<T> x(kManyRows, kIn, 1), dy(kManyRows, kOut, 2);
   for (const Isa isa : Paths()) {
     Context context(2);
@@ -127,7 +127,7 @@ TYPED_TEST(LinearTest, GradientsOfSegmentsFromLastToFirstEqualOneCall) {
     BackwardWeight(isa, context, x, dy, 0, kManyRows, whole, whole_bias);
     std::vector<T> parts(kOut * kIn), parts_bias(kOut);
     int64_t end = kManyRows;
-    for (const int64_t rows : {64, 1, 500, 385, 50}) {
+    for (const int64_t rows : {64, 1, 1030, 55, 50}) {
       end -= rows;
       BackwardWeight(isa, context, x, dy, end, rows, parts, parts_bias);
     }

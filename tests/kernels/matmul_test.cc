@@ -134,10 +134,11 @@ struct Size {
   int64_t m, n, k;
 };
 // Below, at and above every tile, panel, block and task of every path.
-constexpr Size kSizes[] = {
-    {1, 1, 1},     {1, 33, 5},    {2, 4, 700},    {3, 16, 385}, {6, 16, 8},    {7, 17, 9},
-    {14, 32, 384}, {15, 33, 400}, {8, 100, 17},   {28, 64, 64}, {64, 70, 801}, {113, 129, 31},
-    {29, 2100, 9}, {4200, 5, 3},  {300, 260, 40}, {5, 7, 0},    {0, 3, 4},     {3, 0, 4}};
+constexpr Size kSizes[] = {{1, 1, 1},      {1, 33, 5},    {2, 4, 700},  {20, 40, 2050},
+                           {3, 16, 385},   {6, 16, 8},    {7, 17, 9},   {14, 32, 384},
+                           {15, 33, 400},  {8, 100, 17},  {28, 64, 64}, {64, 70, 801},
+                           {113, 129, 31}, {29, 2100, 9}, {4200, 5, 3}, {300, 260, 40},
+                           {5, 7, 0},      {0, 3, 4},     {3, 0, 4}};
 constexpr Layout kLayouts[] = {{false, false, false}, {false, true, false}, {true, false, false},
                                {true, true, false},   {true, false, true},  {false, true, true}};
 
@@ -173,7 +174,7 @@ TYPED_TEST(MatMulTest, BiasThenResidualAreAddedWhenTheChainHasEnded) {
 
 // k is longer than a block, so unfinished chains have to be kept; C is not the place.
 TYPED_TEST(MatMulTest, TheResidualMayBeCItself) {
-  for (const Size& size : {Size{3, 5, 7}, Size{64, 70, 801}, Size{130, 90, 1200}}) {
+  for (const Size& size : {Size{3, 5, 7}, Size{64, 70, 801}, Size{130, 90, 2100}}) {
     Story<TypeParam> story(size.m, size.n, size.k, {false, true, false});
     story.AddResidualInPlace();
     story.HoldsOnEveryPath();

@@ -7,36 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/context.h"
-#include "kernels/cpu/run.h"
+#include "kernels/cpu/paths.h"
 #include "kernels/mlstm.h"
 #include "kernels/mlstm_forms.h"
 
 namespace carousel::kernels {
-
-enum class Path { kScalar, kAvx2, kAvx512 };
-
-// The paths that this machine can run.
-inline std::vector<Path> Paths() {
-  std::vector<Path> paths = {Path::kScalar, Path::kAvx2};
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")) {
-    paths.push_back(Path::kAvx512);
-  }
-  return paths;
-}
-
-template <class Op>
-void RunOn(Path path, Context& context, const Op& op) {
-  switch (path) {
-    case Path::kScalar:
-      return scalar::Run(context, op);
-    case Path::kAvx2:
-      return avx2::Run(context, op);
-    case Path::kAvx512:
-      return avx512::Run(context, op);
-  }
-}
 
 // The same numbers on every machine, in [-1, 1).
 class Numbers {
@@ -140,7 +115,7 @@ Span Rows(const std::vector<T>& values, const MlstmShape& whole, int64_t first, 
 // Forward over all segments, then backward from the last to the first. `segments` holds their
 // lengths in steps; all but the last are multiples of the chunk.
 template <class T>
-MlstmOutcome<T> RunMlstm(const MlstmCase<T>& x, Path path, int threads,
+MlstmOutcome<T> RunMlstm(const MlstmCase<T>& x, Isa isa, int threads,
                          std::vector<int64_t> segments = {}) {
   using internal::Of;
   if (segments.empty()) segments = {x.shape.steps};
@@ -181,7 +156,7 @@ MlstmOutcome<T> RunMlstm(const MlstmCase<T>& x, Path path, int threads,
     op.reset = x.reset.empty() ? Span() : internal::Rows(x.reset, s, first, segments[p]);
     op.in = states[p].spans(), op.out = states[p + 1].spans();
     op.h = part(y.h), op.r = part(y.r), op.m = part(y.m);
-    RunOn(path, context, op);
+    RunOn(isa, context, op);
     forwards.push_back(op);
     first += segments[p];
   }
@@ -200,7 +175,7 @@ MlstmOutcome<T> RunMlstm(const MlstmCase<T>& x, Path path, int threads,
     op.dq = {part(y.dq), heads * s.qk_dim}, op.dk = {part(y.dk), heads * s.qk_dim};
     op.dv = {part(y.dv), heads * s.v_dim};
     op.di = part(y.di), op.df = part(y.df);
-    RunOn(path, context, op);
+    RunOn(isa, context, op);
   }
   y.c_last = states.back().c, y.n_last = states.back().n, y.m_last = states.back().m;
   y.dc = dstates[0].c, y.dn = dstates[0].n;

@@ -132,7 +132,7 @@ TEST(MlstmCorners, GatesFarFromZeroLeaveEverythingFinite) {
         x.c.clear(), x.n.clear(), x.m.clear();
         for (float& f : x.f) f += static_cast<float>(f_mean);
         x.reset[21] = x.reset[32] = 1;
-        for (Path path : Paths()) ExpectFinite(RunMlstm(x, path, 1));
+        for (Isa isa : Paths()) ExpectFinite(RunMlstm(x, isa, 1));
       }
     }
   }

@@ -67,11 +67,11 @@ TYPED_TEST(MlstmInvariance, SegmentsChangeNoBit) {
 
 TYPED_TEST(MlstmInvariance, InstructionSetsAndThreadsChangeNoBit) {
   for (const auto& x : this->Cases()) {
-    const auto plain = RunMlstm(x, Path::kScalar, 1);
+    const auto plain = RunMlstm(x, Isa::kScalar, 1);
 
-    for (Path path : Paths()) {
+    for (Isa isa : Paths()) {
       for (int threads = 1; threads <= 3; ++threads)
-        ExpectSameBits(RunMlstm(x, path, threads), plain);
+        ExpectSameBits(RunMlstm(x, isa, threads), plain);
     }
   }
 }

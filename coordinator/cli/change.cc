@@ -1,0 +1,110 @@
+// The verbs that change a job's state: pause, cancel, resume.
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "cluster/status_macros.h"
+#include "coordinator/cli/figures.h"
+#include "coordinator/cli/message_json.h"
+#include "coordinator/cli/verbs.h"
+
+namespace carousel {
+namespace {
+
+struct ChangeOptions {
+  std::string job;
+  std::vector<std::string> sets;  // of resume
+  double timeout = 0;
+};
+
+Outcome Show(const Program& program, const Job& job) {
+  if (program.output != OutputFormat::kTable) {
+    PrintDocument(JobToJson(job), program.output);
+    return ExitCode::kOk;
+  }
+  std::printf("%s is %s at step %lld of %lld\n", job.job().c_str(), StateName(job.state()).c_str(),
+              static_cast<long long>(job.step()), static_cast<long long>(job.steps()));
+  if (job.state() == PAUSED || job.state() == CANCELLED) {
+    std::fprintf(stderr, "`carousel resume %s` goes on from there\n", job.job().c_str());
+  }
+  return ExitCode::kOk;
+}
+
+Outcome Stop(const Program& program, const ChangeOptions& options,
+             Client::Method<JobRequest, Job> method) {
+  CAROUSEL_ASSIGN_OR_RETURN(const auto client, Connect(program));
+  JobRequest request;
+  request.set_job(options.job);
+  CAROUSEL_ASSIGN_OR_RETURN(const Job job, client->Ask(method, request, options.timeout));
+  return Show(program, job);
+}
+
+Outcome Resume(const Program& program, const ChangeOptions& options) {
+  CAROUSEL_ASSIGN_OR_RETURN(const auto client, Connect(program));
+  ResumeJobRequest request;
+  request.set_job(options.job);
+  for (const std::string& set : options.sets) request.add_overrides(set);
+  CAROUSEL_ASSIGN_OR_RETURN(const Job job,
+                            client->Ask(&Coordinator::Stub::ResumeJob, request, options.timeout));
+  return Show(program, job);
+}
+
+void AddCommon(CLI::App* verb, Program* program, ChangeOptions* options) {
+  verb->add_option("JOB", options->job, "id of the job; `carousel get jobs` lists them")
+      ->type_name("")
+      ->required();
+  verb->add_option("--timeout", options->timeout,
+                   "seconds to wait for it; what was asked is done all the same [no limit]")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber);
+  AddCoordinatorOption(verb, program);
+  AddOutputOption(verb, program);
+}
+
+}  // namespace
+
+void AddPause(CLI::App* app, Program* program) {
+  auto options = std::make_shared<ChangeOptions>();
+  CLI::App* verb = app->add_subcommand("pause", "Stop a job at a step boundary, to go on later");
+  verb->footer(
+      "Returns once the checkpoint of its last step is committed. Its workers are free then.\n\n"
+      "Example:\n"
+      "  carousel pause smoke-1 && carousel resume smoke-1 --set pipeline.stages=2");
+  AddCommon(verb, program, options.get());
+  verb->callback([=] {
+    program->run = [=] { return Stop(*program, *options, &Coordinator::Stub::PauseJob); };
+  });
+}
+
+void AddCancel(CLI::App* app, Program* program) {
+  auto options = std::make_shared<ChangeOptions>();
+  CLI::App* verb = app->add_subcommand("cancel", "Stop a job at a step boundary, for good");
+  verb->footer(
+      "Returns once the checkpoint of its last step is committed; `carousel resume` could still go "
+      "on\n"
+      "from it.\n\n"
+      "Example:\n"
+      "  carousel cancel smoke-1");
+  AddCommon(verb, program, options.get());
+  verb->callback([=] {
+    program->run = [=] { return Stop(*program, *options, &Coordinator::Stub::CancelJob); };
+  });
+}
+
+void AddResume(CLI::App* app, Program* program) {
+  auto options = std::make_shared<ChangeOptions>();
+  CLI::App* verb = app->add_subcommand(
+      "resume", "Let a paused, cancelled or failed job go on from its checkpoint");
+  verb->footer(
+      "Returns once it runs. Only pipeline.* can be changed: stages, schedule and segments change "
+      "no\n"
+      "bit of the result; everything else is the job's contract.\n\n"
+      "Examples:\n"
+      "  carousel resume smoke-1\n"
+      "  carousel resume smoke-1 --set pipeline.stages=3 --set pipeline.schedule=gpipe");
+  AddCommon(verb, program, options.get());
+  AddSetOption(verb, &options->sets, "a field of pipeline.*; may be repeated");
+  verb->callback([=] { program->run = [=] { return Resume(*program, *options); }; });
+}
+
+}  // namespace carousel

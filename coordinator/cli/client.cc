@@ -1,0 +1,89 @@
+#include "coordinator/cli/client.h"
+
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "cluster/rpc_status.h"
+#include "coordinator/cli/exit_code.h"
+
+namespace carousel {
+namespace {
+
+using std::chrono::duration;
+using std::chrono::duration_cast;
+using std::chrono::system_clock;
+
+constexpr int kMaxMessageBytes = 64 << 20;
+
+system_clock::time_point In(double seconds) {
+  return system_clock::now() + duration_cast<system_clock::duration>(duration<double>(seconds));
+}
+
+std::shared_ptr<grpc::Channel> Open(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 5000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+std::string NewRequestId() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
+}
+
+Client::Client(std::string address, std::shared_ptr<grpc::Channel> channel)
+    : address_(std::move(address)),
+      channel_(std::move(channel)),
+      stub_(Coordinator::NewStub(channel_)) {}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  if (colon == 0 || colon == std::string::npos || colon + 1 == address.size() ||
+      address.find_first_not_of("0123456789", colon + 1) != std::string::npos) {
+    return UsageError(
+        absl::StrCat("--coordinator ", address, ": is not host:port; for example 127.0.0.1:7070"));
+  }
+  std::shared_ptr<grpc::Channel> channel = Open(address);
+  if (!channel->WaitForConnected(In(kConnectSeconds))) {
+    return UnreachableError(
+        absl::StrCat("no coordinator answers at ", address, " (tried for ", kConnectSeconds,
+                     " s); start one (`coordinator --listen ", address,
+                     " --state DIR`), or name another with --coordinator or CAROUSEL_COORDINATOR"));
+  }
+  return std::unique_ptr<Client>(new Client(address, std::move(channel)));
+}
+
+void Client::SetDeadline(double seconds, grpc::ClientContext* context) {
+  if (seconds != kForever) context->set_deadline(In(seconds));
+}
+
+absl::Status Client::Judge(const grpc::Status& status) const {
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE &&
+      channel_->GetState(false) != GRPC_CHANNEL_READY) {
+    return UnreachableError(absl::StrCat("the connection to the coordinator at ", address_,
+                                         " broke (", status.error_message(),
+                                         "); is it still running?"));
+  }
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("the coordinator at ", address_, " did not answer in time"));
+  }
+  return FromGrpcStatus(status);
+}
+
+bool Client::ShouldRepeat(const absl::Status& status, int attempt) {
+  if (!absl::IsUnavailable(status) || ExitCodeOf(status) != ExitCode::kUnreachable) return false;
+  std::this_thread::sleep_for(std::chrono::milliseconds(250) * attempt);
+  return true;
+}
+
+}  // namespace carousel

@@ -1,0 +1,110 @@
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "cluster/data/builder.h"
+#include "cluster/data/dataset_report.h"
+#include "cluster/status_macros.h"
+#include "coordinator/cli/data_verbs.h"
+#include "coordinator/cli/figures.h"
+#include "coordinator/cli/interrupts.h"
+#include "coordinator/cli/progress_line.h"
+
+namespace carousel {
+namespace {
+
+struct DataBuildOptions {
+  BuildOptions build;
+  std::string separator;
+  bool has_separator = false;
+};
+
+Outcome Report(const Program& program, const std::string& folder, bool already) {
+  CAROUSEL_ASSIGN_OR_RETURN(const DatasetSummary summary, InspectDataset(folder, 0));
+  if (program.output != OutputFormat::kTable) {
+    PrintDocument({{"dataset", folder},
+                   {"built", !already},
+                   {"tokens", summary.manifest.tokens},
+                   {"documents", summary.manifest.documents},
+                   {"training_tokens", summary.training_tokens},
+                   {"held_out_tokens", summary.held_out_tokens},
+                   {"content_hash", summary.content_hash}},
+                  program.output);
+    return ExitCode::kOk;
+  }
+  std::printf("%s %s: %s tokens in %s documents, %s of them held out\n", folder.c_str(),
+              already ? "is up to date" : "built", Grouped(summary.manifest.tokens).c_str(),
+              Grouped(summary.manifest.documents).c_str(),
+              Grouped(summary.held_out_tokens).c_str());
+  return ExitCode::kOk;
+}
+
+Outcome Build(const Program& program, const DataBuildOptions& options) {
+  CountInterrupts();
+  BuildOptions build = options.build;
+  if (options.has_separator) build.document_separator = options.separator;
+  const absl::Status already = CheckAlreadyBuilt(build);
+  if (already.ok()) return Report(program, build.output, /*already=*/true);
+  if (!absl::IsNotFound(already)) return already;
+  {
+    ProgressLine line("building");
+    build.progress = [&](const BuildProgress& progress) {
+      line.Update(progress.bytes_done, progress.bytes_total,
+                  absl::StrCat(Grouped(progress.tokens), " tokens, ", Grouped(progress.documents),
+                               " documents"));
+      return InterruptsSoFar() == 0;
+    };
+    const absl::StatusOr<DatasetManifest> built = BuildDataset(build);
+    if (absl::IsCancelled(built.status())) {
+      return absl::CancelledError("interrupted; nothing was left behind");
+    }
+    CAROUSEL_RETURN_IF_ERROR(built.status());
+  }
+  return Report(program, build.output, /*already=*/false);
+}
+
+}  // namespace
+
+void AddDataBuild(CLI::App* data, Program* program) {
+  auto options = std::make_shared<DataBuildOptions>();
+  CLI::App* verb = data->add_subcommand("build", "Turn text into a dataset folder");
+  verb->footer(
+      "NAME.jsonl is JSON Lines, anything else plain text; with .zst appended it is decompressed "
+      "on\n"
+      "the way. The folder appears whole or not at all; if it is there already and holds the same "
+      "text\n"
+      "under the same rules, nothing is done.\n\n"
+      "Examples:\n"
+      "  carousel data build --output corpus book1.txt book2.txt\n"
+      "  carousel data build --output web --text-field content part-*.jsonl.zst\n"
+      "  carousel data build --output poems --separator '' poems.txt      empty lines separate");
+  verb->add_option("INPUT", options->build.inputs, "text files, in the order of their text")
+      ->type_name("")
+      ->required();
+  verb->add_option("--output", options->build.output, "folder to create")
+      ->type_name("DIR")
+      ->required();
+  verb->add_option_function<std::string>(
+          "--separator",
+          [options](const std::string& line) {
+            options->separator = line;
+            options->has_separator = true;
+          },
+          "line that separates documents of plain text [each file is one document]")
+      ->type_name("LINE");
+  verb->add_option("--text-field", options->build.text_field,
+                   "field of JSON Lines that holds the document [text]")
+      ->type_name("NAME");
+  verb->add_option("--held-out-every", options->build.held_out_every,
+                   "of so many blocks one is held out; 0: none [50]")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--held-out-block", options->build.held_out_block_tokens,
+                   "tokens of a held-out block [65536]")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  AddFormatOption(verb, program);
+  verb->callback([=] { program->run = [=] { return Build(*program, *options); }; });
+}
+
+}  // namespace carousel

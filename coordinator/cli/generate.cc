@@ -1,0 +1,118 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "cluster/data/printable.h"
+#include "cluster/status_macros.h"
+#include "coordinator/cli/server_options.h"
+#include "coordinator/cli/verbs.h"
+
+namespace carousel {
+namespace {
+
+struct GenerateOptions {
+  ServerOptions server;
+  std::string job, prompt;
+  int64_t step = 0, max_tokens = 200, seed = 0;
+  double temperature = 0.8;
+  bool raw = false;
+};
+
+// The bytes at the end of `text` that may be the beginning of a UTF-8 character.
+size_t Unfinished(const std::string& text) {
+  for (size_t back = 1; back <= std::min<size_t>(3, text.size()); ++back) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
+    if ((byte & 0xc0) == 0x80) continue;
+    const size_t length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? back : 0;
+  }
+  return 0;
+}
+
+// Writes text as it comes; unless `raw`, made safe for a terminal, whole characters at a time.
+class TextWriter {
+ public:
+  explicit TextWriter(bool raw) : raw_(raw) {}
+  ~TextWriter() { Write(held_); }
+
+  bool Add(const std::string& piece) {
+    held_ += piece;
+    const size_t rest = raw_ ? 0 : Unfinished(held_);
+    Write(held_.substr(0, held_.size() - rest));
+    held_.erase(0, held_.size() - rest);
+    return std::ferror(stdout) == 0;
+  }
+
+ private:
+  void Write(const std::string& text) const {
+    const std::string shown = raw_ ? text : Printable(text);
+    std::fwrite(shown.data(), 1, shown.size(), stdout);
+    std::fflush(stdout);
+  }
+
+  const bool raw_;
+  std::string held_;
+};
+
+Outcome Generate(const Program& program, const GenerateOptions& options) {
+  CAROUSEL_ASSIGN_OR_RETURN(const Served served, Serve(program, options.server, true));
+  GenerateRequest request;
+  CAROUSEL_ASSIGN_OR_RETURN(*request.mutable_job(), OnlyJob(served.client(), options.job));
+  request.set_step(options.step);
+  request.set_prompt(options.prompt);
+  request.set_max_tokens(options.max_tokens);
+  request.set_temperature(options.temperature);
+  request.set_seed(options.seed);
+  grpc::ClientContext context;
+  const auto reader = served.client().stub().Generate(&context, request);
+  {
+    TextWriter writer(options.raw);
+    writer.Add(options.prompt);
+    CAROUSEL_RETURN_IF_ERROR(ReadAll<GeneratedText>(
+        served.client(), &context, reader.get(),
+        [&](const GeneratedText& piece) { return writer.Add(piece.text()); }));
+  }
+  if (!options.raw) std::printf("\n");
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddGenerate(CLI::App* app, Program* program) {
+  auto options = std::make_shared<GenerateOptions>();
+  CLI::App* verb = app->add_subcommand("generate", "Text from a checkpoint");
+  verb->footer(
+      "Continues the prompt token by token on stdout, computed by a free worker. The same "
+      "checkpoint,\n"
+      "prompt, temperature and seed give the same text. Bytes that a terminal could obey are shown "
+      "as\n"
+      "\\xNN unless --raw.\n\n"
+      "Examples:\n"
+      "  carousel generate smoke-1 --prompt 'The word ' --max-tokens 300\n"
+      "  carousel generate smoke-1 --temperature 0        always the most likely token\n"
+      "  carousel generate --state ~/.local/state/carousel/smoke --prompt A --seed 7");
+  verb->add_option("JOB", options->job, "id of the job; may be left out if there is only one")
+      ->type_name("");
+  verb->add_option("--prompt", options->prompt, "text to continue [none]")->type_name("TEXT");
+  verb->add_option("--max-tokens", options->max_tokens, "tokens to add at most [200]")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  verb->add_option("--temperature", options->temperature,
+                   "0: the most likely token; 1: as the model says [0.8]")
+      ->type_name("X")
+      ->check(CLI::Range(0.0, 100.0));
+  verb->add_option("--seed", options->seed, "another seed, another text [0]")->type_name("N");
+  verb->add_option("--step", options->step, "checkpoint of this step [the newest]")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  verb->add_flag("--raw", options->raw, "write the bytes as they are");
+  AddServerOptions(verb, program, &options->server);
+  verb->add_option("--threads", options->server.threads, "with --state: threads that compute [1]")
+      ->type_name("T")
+      ->check(CLI::Range(1, 1024));
+  verb->callback([=] { program->run = [=] { return Generate(*program, *options); }; });
+}
+
+}  // namespace carousel

@@ -1,0 +1,153 @@
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "cluster/job/resolve.h"
+#include "cluster/status_macros.h"
+#include "coordinator/cli/figures.h"
+#include "coordinator/cli/interrupts.h"
+#include "coordinator/cli/local_run.h"
+#include "coordinator/cli/message_json.h"
+#include "coordinator/cli/verbs.h"
+
+namespace carousel {
+namespace {
+
+constexpr int kDefaultWorkers = 4;  // at most, one a core
+
+struct LocalOptions {
+  JobFileOptions job;
+  WorkerOptions workers = {.workers = 0};  // 0: not given
+  std::string state;
+};
+
+// At most one a unit; as many as the job wishes stages, if it does.
+absl::StatusOr<int> ChooseWorkers(const JobSpec& spec, int given) {
+  const int units = static_cast<int>(UnitCount(spec.model()));
+  const int wished = static_cast<int>(spec.pipeline().stages());
+  if (given == 0) {
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    return wished > 0 ? wished : std::clamp(cores, 1, std::min(units, kDefaultWorkers));
+  }
+  if (wished > given) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--workers ", given, ": the job wishes pipeline.stages=", wished, "; give it --workers ",
+        wished, ", or leave the stages open (--set pipeline.stages=0)"));
+  }
+  if (given > units) {
+    std::fprintf(stderr, "the model has %d units, so %d of the %d workers are started\n", units,
+                 units, given);
+  }
+  return std::min(given, units);
+}
+
+absl::StatusOr<std::string> ChooseFolder(const LocalOptions& options, const JobSpec& spec) {
+  return options.state.empty() ? DefaultStateFolder(spec.name()) : options.state;
+}
+
+void PrintResult(const Program& program, const LocalResult& result, const std::string& folder,
+                 bool finished) {
+  const Job& job = result.job;
+  if (program.output == OutputFormat::kTable) {
+    std::printf("%s is %s: step %lld of %lld", job.job().c_str(), StateName(job.state()).c_str(),
+                static_cast<long long>(job.step()), static_cast<long long>(job.steps()));
+    if (job.step() > 0) {
+      std::printf(", loss %s, perplexity %s, %s tokens\nstate %s", LossText(job.loss()).c_str(),
+                  Perplexity(job.loss()).c_str(), Grouped(job.tokens()).c_str(),
+                  job.state_digest().c_str());
+    }
+    std::printf("\n");
+    std::fflush(stdout);
+    return;
+  }
+  nlohmann::ordered_json document = JobToJson(job);
+  document.erase("recent");
+  document["tokens_per_second"] = result.tokens_per_second;
+  document["seconds"] = result.seconds;
+  document["state_folder"] = folder;
+  if (!finished) document["resume"] = CommandLine(program.argv);
+  PrintDocument(document, program.output);
+}
+
+ExitCode Report(const Program& program, const LocalResult& result, const std::string& folder) {
+  const bool finished = result.job.state() == DONE;
+  PrintResult(program, result, folder, finished);
+  if (finished) return ExitCode::kOk;
+  if (!result.fallen.empty()) std::fprintf(stderr, "carousel: %s\n", result.fallen.c_str());
+  if (result.fallen.empty() && !result.interrupted && !result.job.reason().empty()) {
+    std::fprintf(stderr, "carousel: %s is %s: %s\n", result.job.job().c_str(),
+                 StateName(result.job.state()).c_str(), result.job.reason().c_str());
+  }
+  std::fprintf(stderr,
+               "everything is stopped; the checkpoint of step %lld is in %s. Go on with:\n  %s\n",
+               static_cast<long long>(std::max<int64_t>(0, result.job.committed_step())),
+               folder.c_str(), CommandLine(program.argv).c_str());
+  if (result.interrupted) return ExitCode::kInterrupted;
+  const ExitCode code = ExitCodeOf(result.job.state());
+  return code == ExitCode::kOk ? ExitCode::kError : code;
+}
+
+Outcome RunLocal(const Program& program, const LocalOptions& options) {
+  CountInterrupts();
+  CAROUSEL_ASSIGN_OR_RETURN(const JobSpec spec, LoadJob(options.job, /*look_at_data=*/true));
+  WorkerOptions workers = options.workers;
+  CAROUSEL_ASSIGN_OR_RETURN(workers.workers, ChooseWorkers(spec, workers.workers));
+  CAROUSEL_ASSIGN_OR_RETURN(const std::string path, ChooseFolder(options, spec));
+  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<StateFolder> folder, StateFolder::Take(path));
+  CAROUSEL_ASSIGN_OR_RETURN(const auto cluster, LocalCluster::Start(std::move(folder)));
+  CAROUSEL_RETURN_IF_ERROR(PauseQueued(cluster->client()));
+  ProgressView view(stderr);
+  view.Note(absl::StrCat("state folder ", cluster->folder().path(), ", coordinator at ",
+                         cluster->client().address()));
+  LocalRun run(cluster.get(), &view);
+  CAROUSEL_ASSIGN_OR_RETURN(const std::optional<Job> stored, run.FindStored(spec));
+  if (stored.has_value() && stored->state() == DONE) {
+    PrintResult(program, {.job = *stored}, cluster->folder().path(), /*finished=*/true);
+    return ExitCode::kOk;
+  }
+  CAROUSEL_RETURN_IF_ERROR(cluster->StartWorkers(workers, [] { return InterruptsSoFar() > 0; }));
+  CAROUSEL_ASSIGN_OR_RETURN(const LocalResult result, run.Run(spec, stored));
+  cluster->Stop();
+  return Report(program, result, cluster->folder().path());
+}
+
+}  // namespace
+
+void AddLocal(CLI::App* app, Program* program) {
+  auto options = std::make_shared<LocalOptions>();
+  CLI::App* verb = app->add_subcommand(
+      "local",
+      "Train a job on this machine: a coordinator and workers, started and stopped for it");
+  verb->footer(
+      "Everything that the job leaves behind is in its state folder. Started again on the same "
+      "folder\n"
+      "it goes on from the last checkpoint, with any number of workers and the same bits; a "
+      "finished\n"
+      "job is reported at once, another contract is refused. Ctrl-C pauses the job at a step "
+      "boundary,\n"
+      "writes its checkpoint, stops everything and prints the command that goes on.\n\n"
+      "Examples:\n"
+      "  carousel local cluster/jobs/smoke.yaml\n"
+      "  carousel local job.yaml --workers 3 --steps 600 --state /data/run1 -o json");
+  AddJobFileOptions(verb, &options->job);
+  verb->add_option("--workers", options->workers.workers,
+                   "worker processes [pipeline.stages, else one a core, at most 4]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 256));
+  verb->add_option("--threads", options->workers.threads, "threads of each worker [1]")
+      ->type_name("T")
+      ->check(CLI::Range(1, 1024));
+  verb->add_option("--backend", options->workers.backend,
+                   "cpu, or test: a CPU that behaves like a device, slowly [cpu]")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"cpu", "test"}));
+  verb->add_option("--state", options->state,
+                   "state folder [~/.local/state/carousel/NAME, or under $XDG_STATE_HOME]")
+      ->type_name("DIR");
+  AddOutputOption(verb, program);
+  verb->callback([=] { program->run = [=] { return RunLocal(*program, *options); }; });
+}
+
+}  // namespace carousel

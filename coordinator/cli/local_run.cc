@@ -1,0 +1,139 @@
+#include "coordinator/cli/local_run.h"
+
+#include <future>
+
+#include "absl/strings/str_cat.h"
+#include "cluster/job/contract.h"
+#include "cluster/job/job_file.h"
+#include "cluster/status_macros.h"
+#include "coordinator/cli/figures.h"
+#include "coordinator/cli/interrupts.h"
+#include "coordinator/cli/job_follower.h"
+
+namespace carousel {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr auto kPoll = std::chrono::milliseconds(100);
+// A killed worker is noticed at once, one that hangs by its lease; then the job is paused.
+constexpr auto kFallPatience = std::chrono::seconds(15);
+
+double SecondsSince(steady_clock::time_point start) {
+  return std::chrono::duration<double>(steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<Job>> LocalRun::FindStored(const JobSpec& spec) const {
+  CAROUSEL_ASSIGN_OR_RETURN(
+      const ListJobsResponse jobs,
+      cluster_->client().Call(&Coordinator::Stub::ListJobs, ListJobsRequest()));
+  if (jobs.jobs().empty()) return std::nullopt;
+  const std::string contract = ContractHash(spec);
+  for (const Job& job : jobs.jobs()) {
+    if (job.contract() == contract) return job;
+  }
+  const Job& stored = *jobs.jobs().rbegin();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the state folder ", cluster_->folder().path(), " belongs to job ", stored.job(),
+                   ", and this is another one:\n", DescribeDifferences(spec, stored.spec()),
+                   "\ngive this job a folder of its own with --state DIR, or undo the difference"));
+}
+
+absl::StatusOr<std::string> LocalRun::Submit(const JobSpec& spec) {
+  SubmitJobRequest request;
+  *request.mutable_job() = spec;
+  CAROUSEL_ASSIGN_OR_RETURN(const SubmitJobResponse response,
+                            cluster_->client().Ask(&Coordinator::Stub::SubmitJob, request));
+  return response.job();
+}
+
+absl::Status LocalRun::Resume(const JobSpec& spec, const Job& stored) {
+  view_->Note(absl::StrCat("resuming ", stored.job(), " (", StateName(stored.state()), ") from ",
+                           stored.committed_step() < 0
+                               ? "the start: it has no checkpoint yet"
+                               : absl::StrCat("its checkpoint of step ", stored.committed_step(),
+                                              " of ", stored.steps())));
+  ResumeJobRequest request;
+  request.set_job(stored.job());
+  const PipelineSpec& wishes = spec.pipeline();
+  const auto* schedule = ScheduleKind_descriptor()->FindValueByNumber(wishes.schedule());
+  request.add_overrides(absl::StrCat("pipeline.stages=", wishes.stages()));
+  request.add_overrides(absl::StrCat("pipeline.schedule=", JobDialect().NameOf(*schedule)));
+  request.add_overrides(absl::StrCat("pipeline.segments=", wishes.segments()));
+  std::future<absl::Status> resumed = std::async(std::launch::async, [this, request] {
+    return cluster_->client().Ask(&Coordinator::Stub::ResumeJob, request).status();
+  });
+  while (resumed.wait_for(kPoll) != std::future_status::ready && GoOn(stored.job())) {
+  }
+  // An interrupt or a fallen worker paused it again: Follow will tell.
+  const absl::Status status = resumed.get();
+  return result_.interrupted || !result_.fallen.empty() ? absl::OkStatus() : status;
+}
+
+void LocalRun::Show(const Job& job) {
+  view_->Show(job);
+  if (job.tokens_per_second() > 0) result_.tokens_per_second = job.tokens_per_second();
+  if (job.state() == RUNNING && tokens_before_ < 0) {
+    tokens_before_ = job.tokens();
+    started_ = steady_clock::now();
+  }
+  result_.job = job;
+}
+
+bool LocalRun::GoOn(const std::string& job) {
+  if (InterruptsSoFar() > 0 && !pause_.has_value()) {
+    result_.interrupted = true;
+    view_->Note(
+        "interrupted: finishing the step and writing its checkpoint; once more stops at once");
+    pause_ = std::async(std::launch::async, [this, job] {
+      JobRequest request;
+      request.set_job(job);
+      return cluster_->client().Ask(&Coordinator::Stub::PauseJob, request).status();
+    });
+  }
+  if (InterruptsSoFar() > 1) {
+    cluster_->Stop(/*kill=*/true);
+    return false;
+  }
+  if (!result_.fallen.empty()) return steady_clock::now() - fell_at_ < kFallPatience;
+  if (const ChildProcess* fallen = cluster_->Fallen()) {
+    result_.fallen = fallen->Obituary();
+    fell_at_ = steady_clock::now();
+  }
+  return true;
+}
+
+absl::Status LocalRun::Follow(const std::string& job) {
+  JobFollower follower(&cluster_->client(), job);
+  bool go_on = true;
+  while (go_on && !follower.ended()) {
+    if (const std::optional<Job> news = follower.WaitForNews(kPoll)) Show(*news);
+    go_on = GoOn(job);
+  }
+  return follower.ended() ? follower.status() : absl::OkStatus();
+}
+
+absl::StatusOr<LocalResult> LocalRun::Run(const JobSpec& spec, const std::optional<Job>& stored) {
+  std::string job;
+  if (stored.has_value()) {
+    job = stored->job();
+    result_.job = *stored;
+    CAROUSEL_RETURN_IF_ERROR(Resume(spec, *stored));
+  } else {
+    CAROUSEL_ASSIGN_OR_RETURN(job, Submit(spec));
+    result_.job.set_job(job);
+    result_.job.set_steps(spec.steps());
+    result_.job.set_committed_step(-1);
+  }
+  const absl::Status followed = Follow(job);
+  view_->Finish();
+  if (pause_.has_value()) pause_->wait();
+  if (tokens_before_ >= 0) result_.seconds = SecondsSince(started_);
+  result_.job.set_reason(cluster_->Renamed(result_.job.reason()));
+  if (!followed.ok() && result_.fallen.empty() && !result_.interrupted) return followed;
+  return result_;
+}
+
+}  // namespace carousel

@@ -1,0 +1,51 @@
+#include <cstdio>
+
+#include "cluster/data/printable.h"
+#include "cluster/status_macros.h"
+#include "coordinator/cli/verbs.h"
+
+namespace carousel {
+namespace {
+
+struct LogsOptions {
+  std::string job;
+  int tail = 0;
+  bool follow = false;
+};
+
+Outcome Logs(const Program& program, const LogsOptions& options) {
+  CAROUSEL_ASSIGN_OR_RETURN(const auto client, Connect(program));
+  LogsRequest request;
+  request.set_job(options.job);
+  request.set_tail(options.tail);
+  request.set_follow(options.follow);
+  grpc::ClientContext context;
+  const auto reader = client->stub().StreamLogs(&context, request);
+  CAROUSEL_RETURN_IF_ERROR(
+      ReadAll<LogEntry>(*client, &context, reader.get(), [](const LogEntry& entry) {
+        std::printf("%s\n", Printable(entry.line()).c_str());
+        return std::fflush(stdout) == 0;
+      }));
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddLogs(CLI::App* app, Program* program) {
+  auto options = std::make_shared<LogsOptions>();
+  CLI::App* verb = app->add_subcommand("logs", "What the coordinator and the workers said");
+  verb->footer(
+      "The coordinator keeps the last lines since its start.\n\n"
+      "Examples:\n"
+      "  carousel logs                    of the coordinator itself and all jobs\n"
+      "  carousel logs smoke-1 --tail 20 -f");
+  verb->add_option("JOB", options->job, "id of the job; left out: everything")->type_name("");
+  verb->add_option("--tail", options->tail, "so many of the newest lines [all]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000000));
+  verb->add_flag("-f,--follow", options->follow, "go on with new lines until interrupted");
+  AddCoordinatorOption(verb, program);
+  verb->callback([=] { program->run = [=] { return Logs(*program, *options); }; });
+}
+
+}  // namespace carousel

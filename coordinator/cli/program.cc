@@ -1,0 +1,105 @@
+#include "coordinator/cli/program.h"
+
+#include <filesystem>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "cluster/data/dataset_probe.h"
+#include "cluster/job/job_file.h"
+#include "cluster/status_macros.h"
+
+namespace carousel {
+namespace {
+
+// As CLI11 wants it: empty, or what is wrong.
+std::string CheckAssignment(const std::string& text) {
+  const absl::StatusOr<Override> parsed = ParseOverride(text);
+  return parsed.ok() ? "" : std::string(parsed.status().message());
+}
+
+bool IsPlain(const std::string& word) {
+  return !word.empty() && word.find_first_not_of(
+                              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                              "_-./:=,+@%") == std::string::npos;
+}
+
+std::string Quoted(const std::string& word) {
+  if (IsPlain(word)) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+void AddNamedOutputOption(const std::string& names, CLI::App* verb, Program* program) {
+  static const std::map<std::string, OutputFormat> kFormats = {{"table", OutputFormat::kTable},
+                                                               {"json", OutputFormat::kJson},
+                                                               {"yaml", OutputFormat::kYaml}};
+  verb->add_option_function<std::string>(
+          names, [program](const std::string& name) { program->output = kFormats.at(name); },
+          "table, json or yaml [table]")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"table", "json", "yaml"}));
+}
+
+}  // namespace
+
+void AddCoordinatorOption(CLI::App* verb, Program* program) {
+  verb->add_option("--coordinator", program->coordinator,
+                   "address of the coordinator [$CAROUSEL_COORDINATOR, else 127.0.0.1:7070]")
+      ->type_name("ADDR");
+}
+
+void AddOutputOption(CLI::App* verb, Program* program) {
+  AddNamedOutputOption("-o,--output", verb, program);
+}
+
+void AddFormatOption(CLI::App* verb, Program* program) {
+  AddNamedOutputOption("-o", verb, program);
+}
+
+void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::string& help) {
+  verb->add_option("--set", *sets, help)
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false)  // one value each, else it would swallow the job file
+      ->check(CLI::Validator(CheckAssignment, "", "assignment"));
+}
+
+void AddJobFileOptions(CLI::App* verb, JobFileOptions* options) {
+  verb->add_option("FILE", options->file, "job file; examples are in cluster/jobs/")
+      ->type_name("")
+      ->required();
+  verb->add_option("--steps", options->steps,
+                   "steps, and length of the learning-rate schedule; instead of the file's")
+      ->type_name("N");
+  AddSetOption(verb, &options->sets,
+               "any field of the job, instead of the file's; may be repeated");
+}
+
+absl::StatusOr<JobSpec> LoadJob(const JobFileOptions& options, bool look_at_data) {
+  std::vector<Override> overrides;
+  for (const std::string& set : options.sets) {
+    CAROUSEL_ASSIGN_OR_RETURN(overrides.emplace_back(), ParseOverride(set));
+  }
+  if (!options.steps.empty()) overrides.push_back(StepsOverride(options.steps));
+  ResolveOptions resolve;
+  if (look_at_data) resolve.probe_dataset = ProbeDataset;
+  CAROUSEL_ASSIGN_OR_RETURN(JobSpec spec, LoadJobFile(options.file, overrides, resolve));
+  if (look_at_data && spec.data().has_dataset()) {
+    const auto path = std::filesystem::absolute(spec.data().dataset()).lexically_normal();
+    spec.mutable_data()->set_dataset(path.string());
+  }
+  return spec;
+}
+
+std::string CommandLine(const std::vector<std::string>& argv) {
+  std::string line;
+  for (const std::string& word : argv)
+    absl::StrAppend(&line, line.empty() ? "" : " ", Quoted(word));
+  return line;
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Connect(const Program& program) {
+  return Client::Connect(program.coordinator);
+}
+
+}  // namespace carousel

@@ -1,0 +1,55 @@
+// The command line as a whole: what all verbs share, and what the chosen one will do once parsing
+// is over. Parsing never acts, so a wrong command line changes nothing.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cluster/job/overrides.h"
+#include "coordinator/cli/client.h"
+#include "coordinator/cli/exit_code.h"
+#include "coordinator/cli/output.h"
+#include "proto/job.pb.h"
+
+namespace carousel {
+
+inline constexpr char kDefaultCoordinator[] = "127.0.0.1:7070";
+
+struct Program {
+  std::vector<std::string> argv;
+  std::string coordinator = kDefaultCoordinator;  // --coordinator, else CAROUSEL_COORDINATOR
+  OutputFormat output = OutputFormat::kTable;
+  std::function<Outcome()> run;  // set by the chosen verb
+};
+
+// --- options that several verbs have ---
+
+void AddCoordinatorOption(CLI::App* verb, Program* program);
+void AddOutputOption(CLI::App* verb, Program* program);  // -o, --output
+void AddFormatOption(CLI::App* verb, Program* program);  // -o alone, where --output is a folder
+
+// A job file and what overrides it.
+struct JobFileOptions {
+  std::string file;
+  std::string steps;
+  std::vector<std::string> sets;
+};
+void AddJobFileOptions(CLI::App* verb, JobFileOptions* options);
+
+// --set, once for each field, with `help`.
+void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::string& help);
+
+// The job, resolved. With `look_at_data` its dataset is opened here and named by its absolute path,
+// so that the coordinator and the workers find it from wherever they were started.
+absl::StatusOr<JobSpec> LoadJob(const JobFileOptions& options, bool look_at_data);
+
+// The command as it was typed, quoted for a shell.
+std::string CommandLine(const std::vector<std::string>& argv);
+
+absl::StatusOr<std::unique_ptr<Client>> Connect(const Program& program);
+
+}  // namespace carousel

@@ -1,0 +1,44 @@
+#include "coordinator/cli/server_options.h"
+
+#include "absl/strings/str_cat.h"
+#include "cluster/status_macros.h"
+#include "coordinator/cli/interrupts.h"
+
+namespace carousel {
+
+void AddServerOptions(CLI::App* verb, Program* program, ServerOptions* options) {
+  AddCoordinatorOption(verb, program);
+  verb->add_option("--state", options->state,
+                   "instead of a coordinator: a state folder of `carousel local`, not in use")
+      ->type_name("DIR");
+}
+
+absl::StatusOr<Served> Serve(const Program& program, const ServerOptions& options,
+                             bool with_workers) {
+  Served served;
+  if (options.state.empty()) {
+    CAROUSEL_ASSIGN_OR_RETURN(served.connection, Connect(program));
+    return served;
+  }
+  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<StateFolder> folder,
+                            StateFolder::TakeExisting(options.state));
+  CAROUSEL_ASSIGN_OR_RETURN(served.cluster, LocalCluster::Start(std::move(folder)));
+  CAROUSEL_RETURN_IF_ERROR(PauseQueued(served.cluster->client()));
+  if (!with_workers) return served;
+  CAROUSEL_RETURN_IF_ERROR(served.cluster->StartWorkers({.workers = 1, .threads = options.threads},
+                                                        [] { return InterruptsSoFar() > 0; }));
+  return served;
+}
+
+absl::StatusOr<std::string> OnlyJob(const Client& client, const std::string& job) {
+  if (!job.empty()) return job;
+  CAROUSEL_ASSIGN_OR_RETURN(const ListJobsResponse jobs,
+                            client.Call(&Coordinator::Stub::ListJobs, ListJobsRequest()));
+  if (jobs.jobs_size() == 1) return jobs.jobs(0).job();
+  std::string known;
+  for (const Job& one : jobs.jobs()) absl::StrAppend(&known, " ", one.job());
+  return absl::NotFoundError(known.empty() ? "there are no jobs yet; `carousel submit` makes one"
+                                           : absl::StrCat("JOB is missing: which of", known, "?"));
+}
+
+}  // namespace carousel

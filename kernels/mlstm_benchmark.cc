@@ -1,0 +1,167 @@
+// The mLSTM against a loop of fused multiply-adds, one thread. Bits of the paths are compared
+// before anything is timed.
+//
+//   bazel run //kernels:mlstm_benchmark [avx512|avx2|scalar]
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "kernels/cpu/paths.h"
+#include "kernels/fma_peak.h"
+#include "kernels/mlstm.h"
+
+namespace carousel::kernels {
+namespace {
+
+struct Size {
+  int64_t qk_dim, v_dim, chunk, heads;
+};
+constexpr Size kSizes[] = {
+    {64, 128, 64, 4}, {32, 64, 64, 4}, {128, 128, 64, 4}, {128, 256, 64, 2}, {256, 512, 64, 1}};
+
+// A buffer as a backend hands it out: aligned to 64.
+class Tensor {
+ public:
+  explicit Tensor(int64_t size)
+      : data_(static_cast<float*>(std::aligned_alloc(64, (size * 4 + 63) / 64 * 64)), std::free),
+        size_(size) {
+    std::memset(data_.get(), 0, size * 4);
+  }
+  float* data() const { return data_.get(); }
+  int64_t size() const { return size_; }
+
+ private:
+  std::shared_ptr<float> data_;
+  int64_t size_;
+};
+
+// Operands of both passes over whole sequences.
+class Work {
+ public:
+  explicit Work(const MlstmShape& shape) : shape_(shape) {
+    const int64_t rows = shape.steps * shape.batch, qk = shape.heads * shape.qk_dim;
+    const int64_t v = shape.heads * shape.v_dim;
+    for (int64_t size : {rows * qk, rows * qk, rows * v, rows * v}) Fill(size, 1, 0);
+    Fill(rows * shape.heads, 1, -1);
+    Fill(rows * shape.heads, 2, 3);
+    for (int64_t size : {rows * v, rows * shape.heads, rows * shape.heads, rows * qk, rows * qk,
+                         rows * v, rows * shape.heads, rows * shape.heads}) {
+      tensors_.emplace_back(size);
+    }
+    reset_.assign(rows, 0);
+  }
+
+  MlstmForward Forward() {
+    MlstmForward op;
+    op.shape = shape_;
+    op.q = {At(0), shape_.heads * shape_.qk_dim}, op.k = {At(1), shape_.heads * shape_.qk_dim};
+    op.v = {At(2), shape_.heads * shape_.v_dim};
+    op.i = At(4), op.f = At(5), op.reset = Span::Of(reset_.data(), reset_.size());
+    op.h = At(6), op.r = At(7), op.m = At(8);
+    return op;
+  }
+
+  MlstmBackward Backward() {
+    const MlstmForward forward = Forward();
+    MlstmBackward op;
+    op.shape = shape_;
+    op.q = forward.q, op.k = forward.k, op.v = forward.v, op.i = forward.i, op.f = forward.f;
+    op.reset = forward.reset, op.h = forward.h, op.r = forward.r, op.m = forward.m;
+    op.dh = At(3);
+    op.dq = {At(9), forward.q.stride}, op.dk = {At(10), forward.k.stride};
+    op.dv = {At(11), forward.v.stride};
+    op.di = At(12), op.df = At(13);
+    return op;
+  }
+
+  const std::vector<Tensor>& tensors() const { return tensors_; }
+
+ private:
+  Span At(int index) { return Span::Of(tensors_[index].data(), tensors_[index].size()); }
+
+  void Fill(int64_t size, float scale, float mean) {
+    const Tensor& tensor = tensors_.emplace_back(size);
+    for (int64_t e = 0; e < size; ++e) {
+      state_ = state_ * 6364136223846793005u + 1442695040888963407u;
+      tensor.data()[e] = mean + scale * (static_cast<float>(state_ >> 40) * 0x1p-23f - 1);
+    }
+  }
+
+  const MlstmShape shape_;
+  uint64_t state_ = 1;
+  std::vector<Tensor> tensors_;
+  std::vector<uint8_t> reset_;
+};
+
+// Every path gives the scalar path's bits.
+void CheckBits(const MlstmShape& shape) {
+  const auto run = [&](Isa isa) {
+    Context context(1);
+    Work work(shape);
+    RunOn(isa, context, work.Forward());
+    RunOn(isa, context, work.Backward());
+    return work.tensors();
+  };
+  const std::vector<Tensor> plain = run(Isa::kScalar);
+  for (const Isa isa : Paths()) {
+    const std::vector<Tensor> tensors = run(isa);
+    for (size_t t = 0; t < plain.size(); ++t) {
+      if (std::memcmp(plain[t].data(), tensors[t].data(), plain[t].size() * sizeof(float)) == 0) {
+        continue;
+      }
+      std::printf("bits of %s differ from those of the scalar path\n", NameOf(isa));
+      std::exit(1);
+    }
+  }
+}
+
+// Useful flops of a token in a head: only the causal half of the scores counts.
+double ForwardFlops(const MlstmShape& s) {
+  return static_cast<double>(4 * s.qk_dim * s.v_dim + s.chunk * (s.qk_dim + s.v_dim));
+}
+double BackwardFlops(const MlstmShape& s) {
+  return 10.0 * static_cast<double>(s.qk_dim * s.v_dim) +
+         2.5 * static_cast<double>(s.chunk * (s.qk_dim + s.v_dim));
+}
+
+void Benchmark(Isa isa) {
+  std::printf("%s, one thread: %.0f GFLOP/s of fused multiply-adds in f32\n", NameOf(isa),
+              1e-9 * FmaPeak(isa, DType::kF32));
+  std::printf("%4s %4s %4s   %-34s %-34s\n", "DQK", "DHV", "L", "forward", "backward");
+  for (const Size& size : kSizes) {
+    MlstmShape shape;
+    shape.steps = 512, shape.batch = 4, shape.heads = size.heads;
+    shape.qk_dim = size.qk_dim, shape.v_dim = size.v_dim, shape.chunk = size.chunk;
+    MlstmShape few = shape;
+    few.steps = 100, few.batch = 1;
+    CheckBits(few);
+
+    const double tokens = static_cast<double>(shape.steps * shape.batch * shape.heads);
+    Context context(1);
+    Work work(shape);
+    const auto show = [&](double flops, const auto& op) {
+      const Rate rate = Measure(isa, DType::kF32, tokens * flops, [&] { RunOn(isa, context, op); });
+      std::printf("  %5.1f GF/s %5.1f %% %6.3f us/token", 1e-9 * rate.flops_per_second,
+                  100 * rate.of_peak, 1e6 * flops / rate.flops_per_second);
+      std::fflush(stdout);
+    };
+    std::printf("%4ld %4ld %4ld", shape.qk_dim, shape.v_dim, shape.chunk);
+    show(ForwardFlops(shape), work.Forward());
+    show(BackwardFlops(shape), work.Backward());
+    std::printf("\n");
+  }
+}
+
+}  // namespace
+}  // namespace carousel::kernels
+
+int main(int argc, char** argv) {
+  for (const carousel::kernels::Isa isa : carousel::kernels::Paths()) {
+    if (argc < 2 || std::strcmp(argv[1], carousel::kernels::NameOf(isa)) == 0) {
+      carousel::kernels::Benchmark(isa);
+    }
+  }
+}

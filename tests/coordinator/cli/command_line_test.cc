@@ -1,0 +1,167 @@
+// Malformed command lines: each is answered by an error that names the culprit and the way out, and
+// by the exit code of its kind.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/coordinator/cli/carousel_process.h"
+
+namespace carousel {
+namespace {
+
+struct Wrong {
+  std::vector<std::string> arguments;
+  int code;
+  std::vector<std::string> said;  // all of it stands on stderr
+};
+
+class CommandLine : public testing::Test {
+ protected:
+  void SetUp() override {
+    unsetenv("CAROUSEL_COORDINATOR");
+    WriteTinyJob(folder_ / "tiny.yaml");
+    std::ofstream(folder_ / "broken.yaml") << "name: [\n";
+    std::ofstream(folder_ / "text.txt") << "Ganz ohne Grund\n";
+    std::filesystem::create_directory(folder_ / "used");
+    std::ofstream(folder_ / "used/thesis.tex") << "\\begin";
+  }
+
+  void Expect(const std::vector<Wrong>& table) {
+    for (const Wrong& wrong : table) {
+      std::string line = "carousel";
+      for (const std::string& word : wrong.arguments) line += " " + word;
+      SCOPED_TRACE(line);
+      const Finished result = RunCarousel(wrong.arguments);
+      EXPECT_EQ(result.code, wrong.code) << result.err;
+      EXPECT_EQ(result.out, "");
+      EXPECT_EQ(result.err.substr(0, 10), "carousel: ") << result.err;
+      for (const std::string& text : wrong.said) {
+        EXPECT_NE(result.err.find(text), std::string::npos) << text << " is not in:\n"
+                                                            << result.err;
+      }
+    }
+  }
+
+  TemporaryFolder folder_;
+  const std::string job_ = folder_ / "tiny.yaml";
+};
+
+TEST_F(CommandLine, IsRefusedWithWhatWasMeant) {
+  Expect({
+      {{}, 2, {"subcommand is required", "carousel --help"}},
+      {{"sumbit", job_}, 2, {"there is no verb \"sumbit\"", "did you mean \"submit\"?"}},
+      {{"subm", job_}, 2, {"there is no verb \"subm\"", "submit"}},
+      {{"get"}, 2, {"subcommand is required", "carousel get --help"}},
+      {{"get", "job"}, 2, {"there is no verb \"job\"", "did you mean \"jobs\"?"}},
+      {{"data", "biuld"}, 2, {"did you mean \"build\"?"}},
+      {{"local"}, 2, {"FILE is required", "carousel local --help"}},
+      {{"local", job_, "--worker", "2"}, 2, {"\"--worker\"", "did you mean \"--workers\"?"}},
+      {{"local", job_, "--workers", "0"}, 2, {"--workers", "0", "1 - 256"}},
+      {{"local", job_, "--workers", "many"}, 2, {"--workers", "many"}},
+      {{"local", job_, "--threads", "-1"}, 2, {"--threads"}},
+      {{"local", job_, "--backend", "gpu"}, 2, {"--backend", "gpu", "cpu"}},
+      {{"local", job_, "-o", "xml"}, 2, {"--output", "xml", "json"}},
+      {{"local", job_, "other.yaml"}, 2, {"not expected: \"other.yaml\""}},
+      {{"submit", job_, "--set", "pipeline.stages"}, 2, {"pipeline.stages", "path=value"}},
+      {{"submit", job_, "--set"}, 2, {"--set"}},
+      {{"submit", job_, "--steps", "3", "--steps", "4"}, 2, {"--steps"}},
+      {{"watch"}, 2, {"JOB is required"}},
+      {{"wait", "tiny-1", "--timeout", "soon"}, 2, {"--timeout", "soon"}},
+      {{"wait", "tiny-1", "--timeout", "-3"}, 2, {"--timeout"}},
+      {{"generate", "tiny-1", "--temperature", "-1"}, 2, {"--temperature"}},
+      {{"generate", "tiny-1", "--max-tokens", "0"}, 2, {"--max-tokens"}},
+      {{"eval", "tiny-1", "--step", "0"}, 2, {"--step"}},
+      {{"logs", "--tail", "0"}, 2, {"--tail"}},
+      {{"get", "jobs", "--coordinator", "nowhere"}, 2, {"nowhere", "host:port"}},
+      {{"validate"}, 2, {"FILE is missing", "--presets"}},
+      {{"data", "build", folder_ / "text.txt"}, 2, {"--output is required"}},
+  });
+}
+
+TEST_F(CommandLine, NamesWhatIsWrongWithTheJob) {
+  Expect({
+      {{"validate", folder_ / "none.yaml"}, 4, {"none.yaml", "no such file", "cluster/jobs/"}},
+      {{"validate", folder_.path()}, 3, {folder_.path(), "is not a file"}},
+      {{"validate", folder_ / "broken.yaml"}, 3, {"broken.yaml:"}},
+      {{"validate", job_, "--set", "model.num_bloks=3"},
+       3,
+       {"num_bloks", "did you mean \"num_blocks\"?"}},
+      {{"validate", job_, "--steps", "none"}, 3, {"--steps none", "integer"}},
+      {{"validate", job_, "--steps", "0"}, 3, {"--steps 0", "steps"}},
+      {{"validate", job_, "--set", "data.synthetic.tokens=1"}, 3, {"data"}},
+      {{"validate", job_, "--set", "data.dataset=/nowhere"}, 3, {"data.dataset"}},
+      {{"local", job_, "--state", folder_ / "s", "--workers", "2", "--set", "pipeline.stages=3"},
+       3,
+       {"--workers 2", "pipeline.stages=3"}},
+      {{"local", job_, "--state", folder_ / "used"}, 7, {"used", "not empty", "new folder"}},
+      {{"local", job_, "--state", job_}, 7, {"tiny.yaml", "not a folder"}},
+      {{"local", job_, "--state", "/proc/nowhere"}, 1, {"/proc/nowhere", "cannot create"}},
+      {{"describe", "--state", folder_ / "none"}, 4, {"none", "no state folder"}},
+  });
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "s"));
+}
+
+TEST_F(CommandLine, NamesWhatIsWrongWithTheData) {
+  const std::string out = folder_ / "set";
+  Expect({
+      {{"data", "build", "--output", out, folder_ / "none.txt"}, 4, {"none.txt"}},
+      {{"data", "build", "--output", out, folder_.path()}, 3, {folder_.path()}},
+      {{"data", "build", "--output", folder_ / "used", folder_ / "text.txt"}, 7, {"used"}},
+      {{"data", "inspect", folder_ / "none"}, 4, {"none", "carousel data build"}},
+      {{"data", "verify", folder_ / "used"}, 4, {"used", "carousel data build"}},
+      {{"data", "baseline", folder_ / "none"}, 4, {"none"}},
+  });
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+TEST_F(CommandLine, SaysThatNoCoordinatorAnswers) {
+  Expect({
+      {{"get", "jobs", "--coordinator", "127.0.0.1:1"}, 5, {"127.0.0.1:1", "--coordinator"}},
+      {{"--coordinator", "127.0.0.1:1", "pause", "tiny-1"}, 5, {"127.0.0.1:1"}},
+  });
+  setenv("CAROUSEL_COORDINATOR", "127.0.0.1:2", 1);
+  Expect({{{"submit", job_}, 5, {"127.0.0.1:2", "CAROUSEL_COORDINATOR"}}});
+}
+
+TEST_F(CommandLine, HelpGoesToStdoutWithExamples) {
+  for (const std::string verb :
+       {"local", "validate", "submit", "watch", "wait", "get", "describe", "logs", "pause",
+        "resume", "cancel", "eval", "generate", "data", "version"}) {
+    const Finished result = RunCarousel({verb, "--help"});
+    EXPECT_EQ(result.code, 0);
+    EXPECT_NE(result.out.find("  carousel " + verb), std::string::npos) << result.out;
+    EXPECT_EQ(result.err, "");
+  }
+}
+
+TEST_F(CommandLine, SettingsDoNotSwallowTheFile) {
+  const Finished result = RunCarousel(
+      {"validate", "--set", "pipeline.stages=2", "--set", "steps=9", job_, "-o", "json"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.out.find("\"steps\":9"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("\"stages\":2"), std::string::npos) << result.out;
+}
+
+TEST_F(CommandLine, PresetsAreListedWithTheirParameters) {
+  const Finished result = RunCarousel({"validate", "--presets"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.out.find("6,865,424,896"), std::string::npos) << result.out;
+}
+
+TEST_F(CommandLine, BuildingADatasetTwiceIsBuildingItOnce) {
+  const std::string out = folder_ / "set";
+  const std::vector<std::string> build = {"data", "build", "--output", out, folder_ / "text.txt"};
+  const Finished first = RunCarousel(build), second = RunCarousel(build);
+  EXPECT_EQ(first.code, 0) << first.err;
+  EXPECT_NE(first.out.find("built"), std::string::npos);
+  EXPECT_EQ(second.code, 0) << second.err;
+  EXPECT_NE(second.out.find("up to date"), std::string::npos);
+  EXPECT_EQ(RunCarousel({"data", "verify", out}).code, 0);
+  EXPECT_EQ(RunCarousel({"data", "build", "--output", out, job_}).code, 7);
+}
+
+}  // namespace
+}  // namespace carousel

@@ -1,0 +1,45 @@
+#include "coordinator/cli/figures.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace carousel {
+namespace {
+
+TEST(Figures, CountsAreGroupedByThousands) {
+  EXPECT_EQ(Grouped(0), "0");
+  EXPECT_EQ(Grouped(999), "999");
+  EXPECT_EQ(Grouped(1000), "1,000");
+  EXPECT_EQ(Grouped(6865424896), "6,865,424,896");
+  EXPECT_EQ(Grouped(-123456), "-123,456");
+}
+
+TEST(Figures, DurationsKeepTwoUnits) {
+  EXPECT_EQ(Duration(0.04), "0.0 s");
+  EXPECT_EQ(Duration(9.94), "9.9 s");
+  EXPECT_EQ(Duration(59.4), "59 s");
+  EXPECT_EQ(Duration(60), "1 min 00 s");
+  EXPECT_EQ(Duration(3725), "1 h 02 min");
+  EXPECT_EQ(Duration(90000), "1 d 1 h");
+  EXPECT_EQ(Duration(std::numeric_limits<double>::infinity()), "?");
+}
+
+TEST(Figures, BytesAreBinary) {
+  EXPECT_EQ(Bytes(1023), "1023 B");
+  EXPECT_EQ(Bytes(1536), "1.5 KiB");
+  EXPECT_EQ(Bytes(3.0 * (1 << 30)), "3.0 GiB");
+}
+
+TEST(Figures, ProgressSaysNothingThatIsNotKnown) {
+  Job job;
+  job.set_steps(6);
+  EXPECT_EQ(ProgressText(job), "step 0/6");
+  job.set_step(2);
+  job.set_loss(1);
+  job.set_tokens(4096);
+  EXPECT_EQ(ProgressText(job), "step 2/6  loss 1.0000  perplexity 2.718  4,096 tokens");
+}
+
+}  // namespace
+}  // namespace carousel

@@ -1,0 +1,130 @@
+// `carousel local` through the real binaries: whatever happens on the way, the same state in the
+// end.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/coordinator/cli/carousel_process.h"
+
+namespace carousel {
+namespace {
+
+using nlohmann::json;
+
+class Local : public testing::Test {
+ protected:
+  std::vector<std::string> Command(const std::string& state, const std::string& workers,
+                                   const std::string& steps) const {
+    return {"local", job_,      "--workers",     workers, "--steps",
+            steps,   "--state", folder_ / state, "-o",    "json"};
+  }
+  static json Result(const Finished& finished) {
+    EXPECT_FALSE(finished.out.empty()) << finished.err;
+    return json::parse(finished.out, nullptr, false);
+  }
+  // Worker `number`'s process, found by its state folder.
+  static pid_t WorkerProcess(const std::string& folder) {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      std::ifstream file(entry.path() / "cmdline");
+      std::string line((std::istreambuf_iterator<char>(file)), {});
+      if (line.find("worker/worker") != line.npos && line.find(folder + '\0') != line.npos) {
+        return std::stoi(entry.path().filename());
+      }
+    }
+    return -1;
+  }
+
+  TemporaryFolder folder_;
+  const std::string job_ = WriteTinyJob(folder_ / "tiny.yaml");
+};
+
+TEST_F(Local, TrainsReportsAndRefusesAnotherContract) {
+  // Given a job that is done,
+  const Finished done = RunCarousel(Command("s", "2", "3"));
+  ASSERT_EQ(done.code, 0) << done.err;
+  const json result = Result(done);
+  EXPECT_EQ(result["state"], "done");
+  EXPECT_EQ(result["step"], 3);
+  EXPECT_EQ(result["state_digest"].get<std::string>().size(), 32);
+  EXPECT_GT(result["tokens"], 0);
+  EXPECT_GT(result["loss"], 0);
+
+  // when it is started again, then it is reported, the same;
+  const Finished again = RunCarousel(Command("s", "1", "3"));
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(Result(again)["state_digest"], result["state_digest"]);
+
+  // when another contract is, then the difference is named;
+  const Finished other = RunCarousel(Command("s", "1", "5"));
+  EXPECT_EQ(other.code, 7);
+  EXPECT_NE(other.err.find("steps: 5, but the stored job has 3"), std::string::npos) << other.err;
+  EXPECT_NE(other.err.find("--state"), std::string::npos);
+
+  // and it can be looked at and used without being run.
+  const Finished described = RunCarousel({"describe", "--state", folder_ / "s", "-o", "json"});
+  EXPECT_EQ(Result(described)["state_digest"], result["state_digest"]);
+  const Finished text =
+      RunCarousel({"generate", "--state", folder_ / "s", "--prompt", "abc", "--max-tokens", "5"});
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_EQ(text.out.substr(0, 3), "abc");
+}
+
+TEST_F(Local, InterruptedKilledAndContinuedGivesTheSameBits) {
+  // Given what an undisturbed run comes to,
+  const std::string steps = "300";
+  const json whole = Result(RunCarousel(Command("whole", "1", steps)));
+  ASSERT_EQ(whole["state"], "done");
+
+  // when a run is interrupted,
+  CarouselProcess first(Command("s", "3", steps));
+  ASSERT_TRUE(first.WaitForError("step ")) << first.Wait().err;
+  first.Signal(SIGINT);
+  const Finished paused = first.Wait();
+  // then it is paused at a checkpoint and says how to go on;
+  ASSERT_EQ(paused.code, 130) << paused.err;
+  const json at = Result(paused);
+  EXPECT_EQ(at["state"], "paused");
+  EXPECT_EQ(at["step"], at["committed_step"]);
+  EXPECT_GT(at["step"], 0);
+  EXPECT_NE(paused.err.find(at["resume"].get<std::string>()), std::string::npos) << paused.err;
+
+  // while it runs on, nobody else may have the folder;
+  CarouselProcess second(Command("s", "2", steps));
+  ASSERT_TRUE(second.WaitForError("step ")) << second.Wait().err;
+  const Finished intruder = RunCarousel(Command("s", "1", steps));
+  EXPECT_EQ(intruder.code, 7);
+  EXPECT_NE(intruder.err.find("is in use by process"), std::string::npos) << intruder.err;
+  // when it is killed, its children go with it,
+  second.Signal(SIGKILL);
+  EXPECT_EQ(second.Wait().code, 128 + SIGKILL);
+
+  // and the same command, on one worker, comes to the same state.
+  const Finished last = RunCarousel(Command("s", "1", steps));
+  ASSERT_EQ(last.code, 0) << last.err;
+  EXPECT_EQ(Result(last)["state_digest"], whole["state_digest"]);
+}
+
+TEST_F(Local, SaysWhichWorkerFellAndGoesOnAfterwards) {
+  CarouselProcess run(Command("s", "2", "2000"));
+  ASSERT_TRUE(run.WaitForError("step ")) << run.Wait().err;
+
+  const pid_t victim = WorkerProcess(folder_ / "s/worker-1");
+  ASSERT_GT(victim, 0);
+  kill(victim, SIGKILL);
+
+  const Finished fallen = run.Wait();
+  EXPECT_EQ(fallen.code, 104) << fallen.err;
+  EXPECT_EQ(Result(fallen)["state"], "paused");
+  EXPECT_NE(
+      fallen.err.find("worker-1 (process " + std::to_string(victim) + ") was killed by signal 9"),
+      std::string::npos)
+      << fallen.err;
+  EXPECT_NE(fallen.err.find("Go on with:"), std::string::npos) << fallen.err;
+}
+
+}  // namespace
+}  // namespace carousel

@@ -1,0 +1,14 @@
+// Who may include whom: proto <- cluster <- {coordinator, worker}; kernels <- worker; and which
+// files may know a library.
+#pragma once
+
+#include <vector>
+
+#include "tests/tidy/source_tree.h"
+
+namespace carousel::tidy {
+
+// Includes of a C++ file, imports of a .proto.
+std::vector<Finding> CheckIncludes(const SourceFile& file);
+
+}  // namespace carousel::tidy
