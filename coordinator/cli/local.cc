@@ -80,10 +80,12 @@ ExitCode Report(const Program& program, const LocalResult& result, const std::st
     std::fprintf(stderr, "carousel: %s is %s: %s\n", result.job.job().c_str(),
                  StateName(result.job.state()).c_str(), result.job.reason().c_str());
   }
-  std::fprintf(stderr,
-               "everything is stopped; the checkpoint of step %lld is in %s. Go on with:\n  %s\n",
-               static_cast<long long>(std::max<int64_t>(0, result.job.committed_step())),
-               folder.c_str(), CommandLine(program.argv).c_str());
+  const int64_t committed = result.job.committed_step();
+  std::fprintf(stderr, "everything is stopped; %s. Go on with:\n  %s\n",
+               committed > 0
+                   ? absl::StrCat("the checkpoint of step ", committed, " is in ", folder).c_str()
+                   : "there is no checkpoint yet",
+               CommandLine(program.argv).c_str());
   if (result.interrupted) return ExitCode::kInterrupted;
   const ExitCode code = ExitCodeOf(result.job.state());
   return code == ExitCode::kOk ? ExitCode::kError : code;
