@@ -81,10 +81,11 @@ ExitCode Report(const Program& program, const LocalResult& result, const std::st
                  StateName(result.job.state()).c_str(), result.job.reason().c_str());
   }
   const int64_t committed = result.job.committed_step();
-  std::fprintf(stderr, "everything is stopped; %s. Go on with:\n  %s\n",
+  std::fprintf(stderr, "everything is stopped; %s. %s with:\n  %s\n",
                committed > 0
                    ? absl::StrCat("the checkpoint of step ", committed, " is in ", folder).c_str()
                    : "there is no checkpoint yet",
+               result.job.state() == FAILED ? "Try again from there" : "Go on",
                CommandLine(program.argv).c_str());
   if (result.interrupted) return ExitCode::kInterrupted;
   const ExitCode code = ExitCodeOf(result.job.state());

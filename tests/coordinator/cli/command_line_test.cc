@@ -98,7 +98,7 @@ TEST_F(CommandLine, NamesWhatIsWrongWithTheJob) {
        {"--workers 2", "pipeline.stages=3"}},
       {{"local", job_, "--state", folder_ / "used"}, 7, {"used", "not empty", "new folder"}},
       {{"local", job_, "--state", job_}, 7, {"tiny.yaml", "not a folder"}},
-      {{"local", job_, "--state", job_ + "/s"}, 1, {"tiny.yaml", "cannot create"}},
+      {{"local", job_, "--state", job_ + "/s"}, 4, {"tiny.yaml", "cannot create"}},
       {{"describe", "--state", folder_ / "none"}, 4, {"none", "no state folder"}},
   });
   EXPECT_FALSE(std::filesystem::exists(folder_ / "s"));
