@@ -87,7 +87,7 @@ TEST(Invariance, TwoGradientLeavesAreAnotherContractAndAsInvariant) {
 }
 
 TEST(Invariance, EveryCutOfALargeModelGivesTheBitsOfTheReference) {
-  const JobSpec job = Load("invariance-large.yaml", 2, 1);
+  const JobSpec job = Load("invariance-large.yaml", 3, 1);
   const std::string digest = Reference(job, "xlstm_large, G = 1");
   ExpectEverywhere(job, digest, EveryPipeline());
   ExpectEverywhere(job, digest, EveryMachine());
