@@ -64,8 +64,9 @@ void PrintResult(const Program& program, const LocalResult& result, const std::s
   }
   nlohmann::ordered_json document = JobToJson(job);
   document.erase("recent");
-  document["tokens_per_second"] = result.tokens_per_second;
-  document["seconds"] = result.seconds;
+  document["tokens_per_second"] = nullptr;  // not known of a job that was finished before
+  document["seconds"] = result.seconds;     // of this run
+  if (result.tokens_per_second > 0) document["tokens_per_second"] = result.tokens_per_second;
   document["state_folder"] = folder;
   if (!finished) document["resume"] = CommandLine(program.argv);
   PrintDocument(document, program.output);
