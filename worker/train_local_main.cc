@@ -93,7 +93,8 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"cpu", "test"}));
   app.add_option("-o,--output", options.output, "text or json")
       ->check(CLI::IsMember({"text", "json"}));
-  app.add_option("--set", options.overrides, "path=value: any field of the job file");
+  app.add_option("--set", options.overrides, "path=value: any field of the job file")
+      ->allow_extra_args(false);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

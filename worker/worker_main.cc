@@ -1,7 +1,9 @@
 // worker: offers this machine to a coordinator.
 
 #include <grpcpp/ext/health_check_service_server_builder_option.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -18,6 +20,7 @@
 #include "cluster/status_macros.h"
 #include "cluster/store.h"
 #include "cluster/store_identity.h"
+#include "cluster/version.h"
 #include "kernels/backend.h"
 #include "worker/host.h"
 #include "worker/service.h"
@@ -73,6 +76,7 @@ absl::StatusOr<Server> Listen(WorkerService* service) {
   const std::string listen = absl::GetFlag(FLAGS_listen);
   int port = 0;
   grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(service);
@@ -91,8 +95,17 @@ absl::StatusOr<Server> Listen(WorkerService* service) {
   return server;
 }
 
-Hello HelloOf(const std::string& id, const std::string& address, const std::string& cluster) {
+int64_t MemoryBytes() {
+  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+}
+
+absl::StatusOr<Hello> HelloOf(const std::string& id, const std::string& address,
+                              const std::string& cluster) {
+  CAROUSEL_ASSIGN_OR_RETURN(const kernels::Isa isa, kernels::ChooseIsa());
   Hello hello;
+  hello.set_isa(kernels::IsaName(isa));
+  hello.set_memory_bytes(MemoryBytes());
+  hello.set_version(std::string(kVersion));
   hello.set_worker(id);
   hello.set_cluster_id(cluster);
   hello.set_address(address);
@@ -125,12 +138,14 @@ absl::Status RunWorker() {
   {
     WorkerHost host(
         {.backend = backend.get(), .shards = &shards, .transports = &transports, .log = log.get()});
-    const SessionOptions session = {
-        .coordinator = absl::GetFlag(FLAGS_coordinator),
-        .hello = HelloOf(id, server.address, identity.has_value() ? identity->cluster_id() : ""),
-        .on_welcome = [&](const Welcome& welcome) {
-          return ClaimStore(*store, welcome.cluster_id(), kWorkerRole);
-        }};
+    CAROUSEL_ASSIGN_OR_RETURN(
+        const Hello hello,
+        HelloOf(id, server.address, identity.has_value() ? identity->cluster_id() : ""));
+    const SessionOptions session = {.coordinator = absl::GetFlag(FLAGS_coordinator),
+                                    .hello = hello,
+                                    .on_welcome = [&](const Welcome& welcome) {
+                                      return ClaimStore(*store, welcome.cluster_id(), kWorkerRole);
+                                    }};
     status = RunSessions(session, &host, log.get(), [] { return stop_requested != 0; });
   }
   server.server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
