@@ -14,7 +14,7 @@
 #include "cluster/rpc_status.h"
 #include "cluster/status_macros.h"
 #include "coordinator/job_view.h"
-#include "coordinator/version.h"
+#include "cluster/version.h"
 #include "coordinator/worker_calls.h"
 
 namespace carousel {

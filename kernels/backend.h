@@ -74,6 +74,9 @@ enum class Isa { kScalar, kAvx2, kAvx512 };
 // lacks. All paths give the same bits.
 absl::StatusOr<Isa> ChooseIsa();
 
+// "avx512", "avx2", "scalar".
+std::string IsaName(Isa isa);
+
 // `threads` >= 1 threads work on one operation. They split output elements, never sums: their
 // number changes no bit.
 std::unique_ptr<Backend> NewCpuBackend(Isa isa, int threads);

@@ -20,7 +20,8 @@ void Release(const std::string& reason, WorkerState* state, Effects* effects) {
 }
 
 // Takes on (job, epoch) unless it is older than what was seen; false if so.
-bool TakeOn(const std::string& job, uint64_t epoch, StagePhase phase, WorkerState* state, Effects* effects) {
+bool TakeOn(const std::string& job, uint64_t epoch, StagePhase phase, WorkerState* state,
+            Effects* effects) {
   uint64_t& newest = state->newest_epoch[job];
   if (epoch < newest || Holds(*state, job, epoch)) return false;
   newest = epoch;
@@ -35,23 +36,27 @@ Effects OnMessage(const CoordinatorMessage& message, WorkerState* state) {
   Effects effects;
   switch (message.message_case()) {
     case CoordinatorMessage::kMeasure:
-      if (TakeOn(message.measure().job(), message.measure().epoch(), StagePhase::kMeasuring, state, &effects)) {
+      if (TakeOn(message.measure().job(), message.measure().epoch(), StagePhase::kMeasuring, state,
+                 &effects)) {
         effects.push_back(BeginMeasuring{message.measure()});
       }
       break;
     case CoordinatorMessage::kInstall: {
       const Plan& plan = message.install().plan();
-      if (TakeOn(plan.job(), plan.epoch(), StagePhase::kInstalling, state, &effects)) effects.push_back(BeginInstalling{message.install()});
+      if (TakeOn(plan.job(), plan.epoch(), StagePhase::kInstalling, state, &effects))
+        effects.push_back(BeginInstalling{message.install()});
       break;
     }
     case CoordinatorMessage::kStart:
-      if (Holds(*state, message.start().job(), message.start().epoch()) && state->phase == StagePhase::kInstalled) {
+      if (Holds(*state, message.start().job(), message.start().epoch()) &&
+          state->phase == StagePhase::kInstalled) {
         state->phase = StagePhase::kRunning;
         effects.push_back(BeginRunning{});
       }
       break;
     case CoordinatorMessage::kBoundary:
-      if (Holds(*state, message.boundary().job(), message.boundary().epoch()) && state->phase == StagePhase::kRunning) {
+      if (Holds(*state, message.boundary().job(), message.boundary().epoch()) &&
+          state->phase == StagePhase::kRunning) {
         effects.push_back(AskBoundary{message.boundary().checkpoint(), message.boundary().stop()});
       }
       break;
@@ -63,7 +68,9 @@ Effects OnMessage(const CoordinatorMessage& message, WorkerState* state) {
       uint64_t& newest = state->newest_epoch[drop.job()];
       if (newest < drop.epoch()) newest = drop.epoch();
       if (state->job == drop.job() && state->epoch <= drop.epoch()) {
-        Release(absl::StrCat("the coordinator dropped epoch ", drop.epoch(), " of job ", drop.job()), state, &effects);
+        Release(
+            absl::StrCat("the coordinator dropped epoch ", drop.epoch(), " of job ", drop.job()),
+            state, &effects);
       }
       break;
     }
@@ -86,7 +93,8 @@ Effects OnWorkEnded(const WorkEnded& ended, WorkerState* state) {
     effects.push_back(LetGo{failure.reason()});
     effects.push_back(Answer{std::move(message)});
   } else if (state->phase == StagePhase::kMeasuring) {
-    state->phase = StagePhase::kNone;  // its answer carries the costs, and is sent by whoever measured
+    state->phase =
+        StagePhase::kNone;  // its answer carries the costs, and is sent by whoever measured
   } else if (state->phase == StagePhase::kInstalling) {
     state->phase = StagePhase::kInstalled;
     message.mutable_installed()->set_job(ended.job);
@@ -99,7 +107,8 @@ Effects OnWorkEnded(const WorkEnded& ended, WorkerState* state) {
 }  // namespace
 
 Effects ApplyWorkerEvent(const WorkerEvent& event, WorkerState* state) {
-  if (const auto* message = std::get_if<CoordinatorMessage>(&event)) return OnMessage(*message, state);
+  if (const auto* message = std::get_if<CoordinatorMessage>(&event))
+    return OnMessage(*message, state);
   if (const auto* ended = std::get_if<WorkEnded>(&event)) return OnWorkEnded(*ended, state);
   Effects effects;
   Release("the coordinator is out of reach", state, &effects);

@@ -1,8 +1,9 @@
-// The worker's side of the session as a pure state machine: what a message of the coordinator, or the end of something that was begun, means
-// for the one stage that this worker may hold. No clock, no I/O: effects come back, in the order in which they happen.
+// The worker's side of the session as a pure state machine: what a message of the coordinator, or
+// the end of something that was begun, means for the one stage that this worker may hold. No clock,
+// no I/O: effects come back, in the order in which they happen.
 //
-// A worker holds at most one stage, of one epoch. An older epoch never wins: messages of epochs below the newest that was seen for a job
-// are dropped, except Drop, which is always safe.
+// A worker holds at most one stage, of one epoch. An older epoch never wins: messages of epochs
+// below the newest that was seen for a job are dropped, except Drop, which is always safe.
 #pragma once
 
 #include <cstdint>
@@ -20,14 +21,14 @@ enum class StagePhase { kNone, kMeasuring, kInstalling, kInstalled, kRunning };
 
 struct WorkerState {
   StagePhase phase = StagePhase::kNone;
-  std::string job;     // of the stage, unless kNone
+  std::string job;  // of the stage, unless kNone
   uint64_t epoch = 0;
   std::map<std::string, uint64_t> newest_epoch;  // by job
 };
 
 // --- what happens ---
-struct SessionLost {};                // the coordinator is out of reach
-struct WorkEnded {                    // measuring or installing ended
+struct SessionLost {};  // the coordinator is out of reach
+struct WorkEnded {      // measuring or installing ended
   std::string job;
   uint64_t epoch = 0;
   absl::Status status;
@@ -54,7 +55,8 @@ struct SweepShards {
 struct Answer {
   WorkerMessage message;
 };
-using WorkerEffect = std::variant<BeginMeasuring, BeginInstalling, BeginRunning, AskBoundary, LetGo, SweepShards, Answer>;
+using WorkerEffect = std::variant<BeginMeasuring, BeginInstalling, BeginRunning, AskBoundary, LetGo,
+                                  SweepShards, Answer>;
 
 std::vector<WorkerEffect> ApplyWorkerEvent(const WorkerEvent& event, WorkerState* state);
 

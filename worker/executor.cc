@@ -20,7 +20,9 @@ namespace {
 class Stopwatch {
  public:
   explicit Stopwatch(double* sum) : sum_(sum), start_(std::chrono::steady_clock::now()) {}
-  ~Stopwatch() { *sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  ~Stopwatch() {
+    *sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
 
  private:
   double* const sum_;
@@ -39,17 +41,22 @@ absl::Status Executor::Init() {
   leaves_ = static_cast<int>(GradientLeaves(p_.job->numerics().max_replicas()));
   micro_batches_per_leaf_ = p_.plan->micro_batches() / leaves_;
   Stage& stage = *p_.stage;
-  CAROUSEL_ASSIGN_OR_RETURN(MicroBatchInputs inputs,
-                            MicroBatchInputs::Create(&stage.backend(), stage.stream(),
-                                                     CapacityOf(*p_.job, p_.plan->stages(p_.stage_index).slots(), p_.plan->segments()),
-                                                     p_.plan->segments()));
+  CAROUSEL_ASSIGN_OR_RETURN(
+      MicroBatchInputs inputs,
+      MicroBatchInputs::Create(
+          &stage.backend(), stage.stream(),
+          CapacityOf(*p_.job, p_.plan->stages(p_.stage_index).slots(), p_.plan->segments()),
+          p_.plan->segments()));
   inputs_ = std::make_unique<MicroBatchInputs>(std::move(inputs));
   CAROUSEL_ASSIGN_OR_RETURN(GradientTree gradients, GradientTree::Create(&stage, leaves_));
   gradients_ = std::make_unique<GradientTree>(std::move(gradients));
-  CAROUSEL_ASSIGN_OR_RETURN(Optimizer optimizer, Optimizer::Create(&stage, p_.job->optimizer().weight_decay_rule()));
+  CAROUSEL_ASSIGN_OR_RETURN(Optimizer optimizer,
+                            Optimizer::Create(&stage, p_.job->optimizer().weight_decay_rule()));
   optimizer_ = std::make_unique<Optimizer>(std::move(optimizer));
   if (tied_across() && first()) {
-    CAROUSEL_ASSIGN_OR_RETURN(tied_gradient_, stage.backend().Allocate(stage.parameters().front().tensors().front().weight.bytes()));
+    CAROUSEL_ASSIGN_OR_RETURN(
+        tied_gradient_,
+        stage.backend().Allocate(stage.parameters().front().tensors().front().weight.bytes()));
   }
   return absl::OkStatus();
 }
@@ -85,22 +92,24 @@ absl::Status Executor::RunOps(int64_t step) {
         // Adjacent segments run as one: the same chains, in fewer and faster calls.
         const int end = op.segment() + 1;
         int first = op.segment();
-        while (i + 1 < ops.size() && ops[i + 1].kind() == WEIGHT_GRADIENT && ops[i + 1].micro_batch() == op.micro_batch() &&
-               ops[i + 1].segment() == first - 1) {
+        while (i + 1 < ops.size() && ops[i + 1].kind() == WEIGHT_GRADIENT &&
+               ops[i + 1].micro_batch() == op.micro_batch() && ops[i + 1].segment() == first - 1) {
           first = ops[++i].segment();
         }
         WeightGradient(op.micro_batch(), first, end);
         break;
       }
       default:
-        return absl::InternalError(absl::StrCat("the plan of stage ", p_.stage_index, " has an operation of kind ", op.kind()));
+        return absl::InternalError(absl::StrCat("the plan of stage ", p_.stage_index,
+                                                " has an operation of kind ", op.kind()));
     }
   }
   return p_.stage->backend().Record(p_.stage->stream()).Wait();
 }
 
 absl::Status Executor::LoadMicroBatch(int64_t step, int micro_batch) {
-  CAROUSEL_ASSIGN_OR_RETURN(MicroBatch rows, ReadMicroBatch(*p_.reader, *p_.job, step, micro_batch));
+  CAROUSEL_ASSIGN_OR_RETURN(MicroBatch rows,
+                            ReadMicroBatch(*p_.reader, *p_.job, step, micro_batch));
   tokens_ += rows.predicted;
   inputs_->Load(slot(micro_batch), std::move(rows));
   return absl::OkStatus();
@@ -115,25 +124,33 @@ void Executor::Forward(int64_t step, const StageOp& op) {
   Stage& stage = *p_.stage;
   const Segment segment = inputs_->At(slot(op.micro_batch()), op.segment());
   const Tag tag = {step, ACTIVATION, op.micro_batch(), op.segment()};
-  if (!first()) WaitFor(p_.transport->Recv(p_.stage_index - 1, tag, stage.Input(segment), stage.backend().Record(stage.stream())));
+  if (!first())
+    WaitFor(p_.transport->Recv(p_.stage_index - 1, tag, stage.Input(segment),
+                               stage.backend().Record(stage.stream())));
   stage.Forward(segment);
-  if (!last()) p_.transport->Send(p_.stage_index + 1, tag, stage.Output(segment), stage.backend().Record(stage.stream()));
+  if (!last())
+    p_.transport->Send(p_.stage_index + 1, tag, stage.Output(segment),
+                       stage.backend().Record(stage.stream()));
 }
 
 void Executor::Backward(int64_t step, const StageOp& op) {
   Stage& stage = *p_.stage;
   const Segment segment = inputs_->At(slot(op.micro_batch()), op.segment());
   const Tag tag = {step, GRADIENT, op.micro_batch(), op.segment()};
-  if (!last()) WaitFor(p_.transport->Recv(p_.stage_index + 1, tag, stage.OutputGradient(segment), stage.backend().Record(stage.stream())));
+  if (!last())
+    WaitFor(p_.transport->Recv(p_.stage_index + 1, tag, stage.OutputGradient(segment),
+                               stage.backend().Record(stage.stream())));
   stage.backend().Wait(stage.stream(), gradient_sent_);
   stage.BackwardInput(segment);
   if (!first()) {
-    gradient_sent_ = p_.transport->Send(p_.stage_index - 1, tag, stage.InputGradient(segment), stage.backend().Record(stage.stream()));
+    gradient_sent_ = p_.transport->Send(p_.stage_index - 1, tag, stage.InputGradient(segment),
+                                        stage.backend().Record(stage.stream()));
   }
 }
 
 void Executor::WeightGradient(int micro_batch, int first_segment, int end_segment) {
-  const bool begins_leaf = micro_batch % micro_batches_per_leaf_ == 0 && end_segment == p_.plan->segments();
+  const bool begins_leaf =
+      micro_batch % micro_batches_per_leaf_ == 0 && end_segment == p_.plan->segments();
   const bool ends_leaf = (micro_batch + 1) % micro_batches_per_leaf_ == 0 && first_segment == 0;
   if (begins_leaf) gradients_->BeginLeaf();
   p_.stage->BackwardWeight(inputs_->Run(slot(micro_batch), first_segment, end_segment));
@@ -147,9 +164,11 @@ absl::Status Executor::CombineTied(int64_t step) {
   if (stages() == 1) {
     gradients_->AddTied(stage.tied_gradient());
   } else if (last()) {
-    return p_.transport->Send(0, tag, stage.tied_gradient(), stage.backend().Record(stage.stream())).Wait();
+    return p_.transport->Send(0, tag, stage.tied_gradient(), stage.backend().Record(stage.stream()))
+        .Wait();
   } else if (first()) {
-    const Span head = tied_gradient_.As(stage.parameters().front().tensors().front().weight.dtype());
+    const Span head =
+        tied_gradient_.As(stage.parameters().front().tensors().front().weight.dtype());
     WaitFor(p_.transport->Recv(stages() - 1, tag, head, stage.backend().Record(stage.stream())));
     gradients_->AddTied(head);
   }
@@ -162,9 +181,12 @@ absl::Status Executor::ShareTiedMatrix(int64_t step) {
   const Tag tag = {step, TIED_WEIGHT};
   if (first()) {
     const Span matrix = stage.parameters().front().tensors().front().weight;
-    return p_.transport->Send(stages() - 1, tag, matrix, stage.backend().Record(stage.stream())).Wait();
+    return p_.transport->Send(stages() - 1, tag, matrix, stage.backend().Record(stage.stream()))
+        .Wait();
   }
-  if (last()) WaitFor(p_.transport->Recv(0, tag, stage.tied_matrix(), stage.backend().Record(stage.stream())));
+  if (last())
+    WaitFor(
+        p_.transport->Recv(0, tag, stage.tied_matrix(), stage.backend().Record(stage.stream())));
   return absl::OkStatus();
 }
 
@@ -174,7 +196,9 @@ absl::StatusOr<StepEvidence> Executor::GatherEvidence(int64_t step) {
   CAROUSEL_ASSIGN_OR_RETURN(const std::vector<int32_t> non_finite, optimizer_->NonFinite());
   if (!first()) {
     Stopwatch waiting(&times_.waiting);
-    CAROUSEL_ASSIGN_OR_RETURN(const std::string record, p_.transport->ReceiveBytes(p_.stage_index - 1, {step, NORM_PARTIALS}));
+    CAROUSEL_ASSIGN_OR_RETURN(
+        const std::string record,
+        p_.transport->ReceiveBytes(p_.stage_index - 1, {step, NORM_PARTIALS}));
     CAROUSEL_ASSIGN_OR_RETURN(evidence, DecodeEvidence(record));
   }
   evidence.squares.insert(evidence.squares.end(), squares.begin(), squares.end());
@@ -186,19 +210,24 @@ absl::StatusOr<StepEvidence> Executor::GatherEvidence(int64_t step) {
   return evidence;
 }
 
-absl::StatusOr<StepDecision> Executor::AgreeOn(int64_t step, StepEvidence evidence, const Boundary& boundary) {
+absl::StatusOr<StepDecision> Executor::AgreeOn(int64_t step, StepEvidence evidence,
+                                               const Boundary& boundary) {
   StepDecision decision;
   if (last()) {
     decision = DecideStep(*p_.job, *p_.layout, step, evidence);
     decision.checkpoint = boundary.checkpoint;
     decision.stop = boundary.stop;
   } else {
-    CAROUSEL_RETURN_IF_ERROR(p_.transport->SendBytes(p_.stage_index + 1, {step, NORM_PARTIALS}, EncodeEvidence(evidence)));
+    CAROUSEL_RETURN_IF_ERROR(p_.transport->SendBytes(p_.stage_index + 1, {step, NORM_PARTIALS},
+                                                     EncodeEvidence(evidence)));
     Stopwatch waiting(&times_.waiting);
-    CAROUSEL_ASSIGN_OR_RETURN(const std::string record, p_.transport->ReceiveBytes(p_.stage_index + 1, {step, DECISION}));
+    CAROUSEL_ASSIGN_OR_RETURN(const std::string record,
+                              p_.transport->ReceiveBytes(p_.stage_index + 1, {step, DECISION}));
     CAROUSEL_ASSIGN_OR_RETURN(decision, DecodeDecision(record));
   }
-  if (!first()) CAROUSEL_RETURN_IF_ERROR(p_.transport->SendBytes(p_.stage_index - 1, {step, DECISION}, EncodeDecision(decision)));
+  if (!first())
+    CAROUSEL_RETURN_IF_ERROR(
+        p_.transport->SendBytes(p_.stage_index - 1, {step, DECISION}, EncodeDecision(decision)));
   return decision;
 }
 

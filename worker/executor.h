@@ -1,8 +1,10 @@
-// Executor: replays a stage's operations of one step, in the plan's order, and ends the step. It has no opinion about order.
+// Executor: replays a stage's operations of one step, in the plan's order, and ends the step. It
+// has no opinion about order.
 //
 // The end of a step, once every gradient is summed:
 //   1. the head's stage sends a tied matrix's gradient to the embedding's stage;
-//   2. evidence (sums of squares, counts of non-finite values) travels up, stage by stage, each appending its own, so that it reaches the
+//   2. evidence (sums of squares, counts of non-finite values) travels up, stage by stage, each
+//   appending its own, so that it reaches the
 //      last stage in unit order;
 //   3. the last stage decides (worker/step_decision.h); the decision travels down;
 //   4. every stage applies it; the embedding's stage sends an updated tied matrix to the head's.
@@ -34,7 +36,7 @@ struct StepTimes {
 class Executor {
  public:
   struct Parts {
-    const JobSpec* job = nullptr;        // all borrowed
+    const JobSpec* job = nullptr;  // all borrowed
     const ModelLayout* layout = nullptr;
     const Plan* plan = nullptr;
     int stage_index = 0;
@@ -44,8 +46,9 @@ class Executor {
   };
   static absl::StatusOr<std::unique_ptr<Executor>> Create(const Parts& parts);
 
-  // Runs `step` (steps applied before it) and returns the decision; with decision.apply the stage holds the updated state. The last
-  // stage puts `boundary` (checkpoint, stop) into the decision; other stages' is ignored.
+  // Runs `step` (steps applied before it) and returns the decision; with decision.apply the stage
+  // holds the updated state. The last stage puts `boundary` (checkpoint, stop) into the decision;
+  // other stages' is ignored.
   struct Boundary {
     bool checkpoint = false, stop = false;
   };
@@ -69,8 +72,10 @@ class Executor {
   void WeightGradient(int micro_batch, int first_segment, int end_segment);
   absl::Status CombineTied(int64_t step);
   absl::StatusOr<StepEvidence> GatherEvidence(int64_t step);
-  absl::StatusOr<StepDecision> AgreeOn(int64_t step, StepEvidence evidence, const Boundary& boundary);
-  // Makes the compute stream wait for an event of the transport, and counts the time in which nothing else could run.
+  absl::StatusOr<StepDecision> AgreeOn(int64_t step, StepEvidence evidence,
+                                       const Boundary& boundary);
+  // Makes the compute stream wait for an event of the transport, and counts the time in which
+  // nothing else could run.
   void WaitFor(const kernels::Event& event);
 
   int stages() const { return p_.plan->stages_size(); }
@@ -84,8 +89,8 @@ class Executor {
   std::unique_ptr<MicroBatchInputs> inputs_;
   std::unique_ptr<GradientTree> gradients_;
   std::unique_ptr<Optimizer> optimizer_;
-  kernels::Buffer tied_gradient_;    // on the embedding's stage: the head's, as received
-  kernels::Event gradient_sent_;     // of the stage's input gradient: its memory may be written again
+  kernels::Buffer tied_gradient_;  // on the embedding's stage: the head's, as received
+  kernels::Event gradient_sent_;   // of the stage's input gradient: its memory may be written again
   int64_t tokens_ = 0;
   StepTimes times_;
 };

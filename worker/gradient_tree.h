@@ -1,7 +1,9 @@
-// GradientTree: the sums of one step's gradients in G leaves and a binary tree over them (the numerics contract).
+// GradientTree: the sums of one step's gradients in G leaves and a binary tree over them (the
+// numerics contract).
 //
-// Inside a leaf, gradients are chains over all its rows. Leaves are combined pairwise, the earlier one first, so that a replica which holds an
-// aligned run of leaves computes exactly a subtree. G = 1 costs nothing; a stage that holds G leaves keeps log2(G) + 1 buffers.
+// Inside a leaf, gradients are chains over all its rows. Leaves are combined pairwise, the earlier
+// one first, so that a replica which holds an aligned run of leaves computes exactly a subtree. G =
+// 1 costs nothing; a stage that holds G leaves keeps log2(G) + 1 buffers.
 #pragma once
 
 #include <vector>
@@ -23,7 +25,8 @@ class GradientTree {
   // After its last. After the last leaf the parameters' gradients are the step's.
   void EndLeaf(int leaf);
 
-  // Adds the tied head's gradient to the embedding's (head + embedding), where both are here; `head` is [V, D].
+  // Adds the tied head's gradient to the embedding's (head + embedding), where both are here;
+  // `head` is [V, D].
   void AddTied(kernels::Span head);
 
  private:
@@ -31,7 +34,8 @@ class GradientTree {
 
   Stage* stage_ = nullptr;
   int leaves_ = 1;
-  std::vector<std::vector<kernels::Buffer>> level_;  // [log2(G)][accumulator]: a finished subtree that waits for its right sibling
+  std::vector<std::vector<kernels::Buffer>>
+      level_;  // [log2(G)][accumulator]: a finished subtree that waits for its right sibling
 };
 
 }  // namespace carousel

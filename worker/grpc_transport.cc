@@ -20,14 +20,16 @@ OutgoingEdge* GrpcTransport::EdgeTo(int stage) {
   MutexLock lock(&mutex_);
   std::unique_ptr<OutgoingEdge>& edge = edges_[stage];
   if (edge == nullptr) {
-    edge = std::make_unique<OutgoingEdge>(options_, stage, [this](const absl::Status& status) { inbox_.Abort(status); });
+    edge = std::make_unique<OutgoingEdge>(
+        options_, stage, [this](const absl::Status& status) { inbox_.Abort(status); });
   }
   return edge.get();
 }
 
 Event GrpcTransport::Send(int to_stage, const Tag& tag, Span span, const Event& ready) {
   OutgoingEdge* edge = EdgeTo(to_stage);
-  return copier_.Copy(span, ready, [edge, tag](std::string bytes) { edge->Push(tag, std::move(bytes)); });
+  return copier_.Copy(span, ready,
+                      [edge, tag](std::string bytes) { edge->Push(tag, std::move(bytes)); });
 }
 
 Event GrpcTransport::Recv(int from_stage, const Tag& tag, Span span, const Event& free) {
@@ -39,7 +41,9 @@ absl::Status GrpcTransport::SendBytes(int to_stage, const Tag& tag, std::string 
   return inbox_.status();
 }
 
-absl::StatusOr<std::string> GrpcTransport::ReceiveBytes(int from_stage, const Tag& tag) { return inbox_.ReceiveBytes(from_stage, tag); }
+absl::StatusOr<std::string> GrpcTransport::ReceiveBytes(int from_stage, const Tag& tag) {
+  return inbox_.ReceiveBytes(from_stage, tag);
+}
 
 void GrpcTransport::Abort(const absl::Status& reason) {
   inbox_.Abort(reason);
@@ -57,12 +61,14 @@ void TransportRegistry::Remove(const GrpcTransport* transport) {
   std::erase_if(transports_, [transport](const auto& held) { return held.get() == transport; });
 }
 
-absl::StatusOr<std::shared_ptr<GrpcTransport>> TransportRegistry::Find(const std::string& job, uint64_t epoch) {
+absl::StatusOr<std::shared_ptr<GrpcTransport>> TransportRegistry::Find(const std::string& job,
+                                                                       uint64_t epoch) {
   MutexLock lock(&mutex_);
   for (const auto& transport : transports_) {
     if (transport->options().job == job && transport->options().epoch == epoch) return transport;
   }
-  return absl::FailedPreconditionError(absl::StrCat("job ", job, ", epoch ", epoch, " is not installed on this worker"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("job ", job, ", epoch ", epoch, " is not installed on this worker"));
 }
 
 }  // namespace carousel

@@ -1,5 +1,6 @@
-// Edges over gRPC: one long stream for each directed edge, opened by its sender. Tensors are cut into frames of at most 1 MiB, each with the
-// epoch and a checksum; whole tensors are handed to the inbox. Credits come back on the same stream.
+// Edges over gRPC: one long stream for each directed edge, opened by its sender. Tensors are cut
+// into frames of at most 1 MiB, each with the epoch and a checksum; whole tensors are handed to the
+// inbox. Credits come back on the same stream.
 #pragma once
 
 #include <map>
@@ -24,18 +25,21 @@ struct EdgeOptions {
   uint64_t epoch = 0;
   int stage = 0;
   std::vector<std::string> addresses;  // of the workers, by stage
-  int credits = 2;                     // tensors that this stage makes room for on each incoming edge
-  int64_t max_tensor_bytes = 0;        // larger ones are refused before anything is allocated
+  int credits = 2;               // tensors that this stage makes room for on each incoming edge
+  int64_t max_tensor_bytes = 0;  // larger ones are refused before anything is allocated
 };
 
-// As Transport; the service's threads deliver through inbox(). Destroyed after Abort and once no service thread uses it (shared_ptr).
+// As Transport; the service's threads deliver through inbox(). Destroyed after Abort and once no
+// service thread uses it (shared_ptr).
 class GrpcTransport : public Transport {
  public:
   GrpcTransport(kernels::Backend* backend, EdgeOptions options);
   ~GrpcTransport() override;
 
-  kernels::Event Send(int to_stage, const Tag& tag, kernels::Span span, const kernels::Event& ready) override;
-  kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span, const kernels::Event& free) override;
+  kernels::Event Send(int to_stage, const Tag& tag, kernels::Span span,
+                      const kernels::Event& ready) override;
+  kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span,
+                      const kernels::Event& free) override;
   absl::Status SendBytes(int to_stage, const Tag& tag, std::string bytes) override;
   absl::StatusOr<std::string> ReceiveBytes(int from_stage, const Tag& tag) override;
   void Abort(const absl::Status& reason) override;
@@ -53,12 +57,14 @@ class GrpcTransport : public Transport {
   std::map<int, std::unique_ptr<OutgoingEdge>> edges_ ABSL_GUARDED_BY(mutex_);
 };
 
-// The transports of the epochs that this worker takes part in, for the service to find. Thread-safe.
+// The transports of the epochs that this worker takes part in, for the service to find.
+// Thread-safe.
 class TransportRegistry {
  public:
   void Add(std::shared_ptr<GrpcTransport> transport);
   void Remove(const GrpcTransport* transport);
-  // kFailedPrecondition for an epoch that is not (or no longer) installed here: the message is fenced off.
+  // kFailedPrecondition for an epoch that is not (or no longer) installed here: the message is
+  // fenced off.
   absl::StatusOr<std::shared_ptr<GrpcTransport>> Find(const std::string& job, uint64_t epoch);
 
  private:

@@ -75,9 +75,12 @@ void WorkerHost::Perform(const BeginInstalling& effect) {
     absl::StatusOr<std::unique_ptr<StageRunner>> runner = InstallStage(install);
     if (runner.ok()) {
       MutexLock lock(&mutex_);
-      if (state_.phase == StagePhase::kInstalling && state_.epoch == plan.epoch()) runner_ = *std::move(runner);
+      if (state_.phase == StagePhase::kInstalling && state_.epoch == plan.epoch())
+        runner_ = *std::move(runner);
     } else {
-      p_.log->Write(LogLevel::kError, "worker", absl::StrCat("cannot install stage ", install.stage(), ": ", runner.status().message()));
+      p_.log->Write(
+          LogLevel::kError, "worker",
+          absl::StrCat("cannot install stage ", install.stage(), ": ", runner.status().message()));
     }
     Handle(WorkEnded{plan.job(), plan.epoch(), runner.status()});
   });
@@ -87,9 +90,14 @@ absl::StatusOr<std::unique_ptr<StageRunner>> WorkerHost::InstallStage(const Inst
   const Plan& plan = install.plan();
   // Durable before it is used: a store that has seen this epoch refuses every older writer.
   CAROUSEL_RETURN_IF_ERROR(p_.shards->RaiseEpoch(plan.job(), static_cast<int64_t>(plan.epoch())));
-  const RunnerEnvironment environment = {.backend = p_.backend, .shards = p_.shards, .transports = p_.transports,
-                                         .send = [this](const WorkerMessage& message) { Send(message); }};
-  p_.log->Write(LogLevel::kInfo, "worker", absl::StrCat("installs stage ", install.stage(), " of job ", plan.job(), ", epoch ", plan.epoch()));
+  const RunnerEnvironment environment = {
+      .backend = p_.backend,
+      .shards = p_.shards,
+      .transports = p_.transports,
+      .send = [this](const WorkerMessage& message) { Send(message); }};
+  p_.log->Write(LogLevel::kInfo, "worker",
+                absl::StrCat("installs stage ", install.stage(), " of job ", plan.job(), ", epoch ",
+                             plan.epoch()));
   return StageRunner::Install(environment, install);
 }
 
@@ -110,8 +118,11 @@ void WorkerHost::Perform(const LetGo& effect) {
 
 void WorkerHost::Perform(const SweepShards& effect) {
   const std::set<int64_t> kept(effect.committed.kept().begin(), effect.committed.kept().end());
-  absl::StatusOr<int> swept = p_.shards->Sweep(effect.committed.job(), kept, effect.committed.step() + 1);
-  if (!swept.ok()) p_.log->Write(LogLevel::kWarning, "worker", absl::StrCat("cannot sweep old shards: ", swept.status().message()));
+  absl::StatusOr<int> swept =
+      p_.shards->Sweep(effect.committed.job(), kept, effect.committed.step() + 1);
+  if (!swept.ok())
+    p_.log->Write(LogLevel::kWarning, "worker",
+                  absl::StrCat("cannot sweep old shards: ", swept.status().message()));
 }
 
 void WorkerHost::Perform(const Answer& effect) { Send(effect.message); }

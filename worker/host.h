@@ -1,5 +1,5 @@
-// WorkerHost: the thin shell around the worker's core (worker/core.h). It feeds the core with messages and ends of work, one at a time, and
-// carries out the effects.
+// WorkerHost: the thin shell around the worker's core (worker/core.h). It feeds the core with
+// messages and ends of work, one at a time, and carries out the effects.
 #pragma once
 
 #include <functional>
@@ -30,7 +30,8 @@ class WorkerHost {
   explicit WorkerHost(const Parts& parts) : p_(parts) {}
   ~WorkerHost();
 
-  // Where messages to the coordinator go from now on; called under no lock of this class. Null: nowhere (no session).
+  // Where messages to the coordinator go from now on; called under no lock of this class. Null:
+  // nowhere (no session).
   void SetSender(std::function<void(const WorkerMessage&)> send);
 
   // A message of the coordinator, or the end of the session.
@@ -50,7 +51,8 @@ class WorkerHost {
 
   absl::StatusOr<std::unique_ptr<StageRunner>> InstallStage(const Install& install);
   void Send(const WorkerMessage& message) const;
-  // Runs `work` beside the session; there is at most one at a time, and the core ignores the result of one that it let go.
+  // Runs `work` beside the session; there is at most one at a time, and the core ignores the result
+  // of one that it let go.
   void StartWork(std::function<void()> work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Parts p_;

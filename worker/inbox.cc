@@ -12,7 +12,8 @@ using kernels::Span;
 
 Inbox::Inbox(kernels::Backend* backend, int stage) : backend_(backend), stage_(stage) {}
 
-void Inbox::Deliver(int from_stage, const Tag& tag, std::string bytes, std::function<void()> consumed) {
+void Inbox::Deliver(int from_stage, const Tag& tag, std::string bytes,
+                    std::function<void()> consumed) {
   {
     MutexLock lock(&mutex_);
     if (!failure_.ok()) return;
@@ -78,12 +79,14 @@ void Inbox::Match(int from_stage) {
 
 absl::Status Inbox::Check(int from_stage, const Arrival& arrival, const Wish& wish) const {
   if (!(arrival.tag == wish.tag)) {
-    return absl::DataLossError(absl::StrCat("stage ", stage_, " expected ", wish.tag.ToString(), " from stage ", from_stage, " and got ",
+    return absl::DataLossError(absl::StrCat("stage ", stage_, " expected ", wish.tag.ToString(),
+                                            " from stage ", from_stage, " and got ",
                                             arrival.tag.ToString()));
   }
   if (wish.record == nullptr && static_cast<int64_t>(arrival.bytes.size()) != wish.span.bytes()) {
-    return absl::DataLossError(absl::StrCat("stage ", stage_, ": ", wish.tag.ToString(), " from stage ", from_stage, " has ", arrival.bytes.size(),
-                                            " bytes where the plan says ", wish.span.bytes()));
+    return absl::DataLossError(absl::StrCat(
+        "stage ", stage_, ": ", wish.tag.ToString(), " from stage ", from_stage, " has ",
+        arrival.bytes.size(), " bytes where the plan says ", wish.span.bytes()));
   }
   return absl::OkStatus();
 }

@@ -1,5 +1,5 @@
-// Inbox: the receiving half of a stage's edges, the same for every transport that goes through host memory. It matches tensors that have
-// arrived with the places that the executor asks them into.
+// Inbox: the receiving half of a stage's edges, the same for every transport that goes through host
+// memory. It matches tensors that have arrived with the places that the executor asks them into.
 #pragma once
 
 #include <deque>
@@ -14,17 +14,19 @@
 
 namespace carousel {
 
-// Thread-safe. Borrows the backend. Each edge copies to the device on a stream of its own: a tensor that must wait until its place is free may
-// hold up those behind it on its edge, which are wanted later, but never those of another edge, which may be wanted first.
+// Thread-safe. Borrows the backend. Each edge copies to the device on a stream of its own: a tensor
+// that must wait until its place is free may hold up those behind it on its edge, which are wanted
+// later, but never those of another edge, which may be wanted first.
 class Inbox {
  public:
   Inbox(kernels::Backend* backend, int stage);
 
-  // A whole tensor from a stage. `consumed` is called, on any thread, once its place here is free again: the sender gets its credit back.
-  // An arrival that nobody expects fails the inbox.
+  // A whole tensor from a stage. `consumed` is called, on any thread, once its place here is free
+  // again: the sender gets its credit back. An arrival that nobody expects fails the inbox.
   void Deliver(int from_stage, const Tag& tag, std::string bytes, std::function<void()> consumed);
 
-  kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span, const kernels::Event& free);
+  kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span,
+                      const kernels::Event& free);
   absl::StatusOr<std::string> ReceiveBytes(int from_stage, const Tag& tag);
 
   void Abort(const absl::Status& reason);
@@ -38,7 +40,7 @@ class Inbox {
   };
   struct Wish {
     Tag tag;
-    kernels::Span span;      // empty: a record, handed over as bytes
+    kernels::Span span;  // empty: a record, handed over as bytes
     std::string* record = nullptr;
     kernels::Event free, done;
   };

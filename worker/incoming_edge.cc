@@ -10,15 +10,19 @@ namespace carousel {
 
 absl::Status IncomingEdge::Check(const Frame& frame) const {
   if (frame.job() != options_.job || frame.epoch() != options_.epoch) {
-    return absl::FailedPreconditionError(absl::StrCat("a frame of job ", frame.job(), ", epoch ", frame.epoch(), " on an edge of job ", options_.job,
-                                                      ", epoch ", options_.epoch));
+    return absl::FailedPreconditionError(absl::StrCat("a frame of job ", frame.job(), ", epoch ",
+                                                      frame.epoch(), " on an edge of job ",
+                                                      options_.job, ", epoch ", options_.epoch));
   }
   if (frame.to_stage() != options_.stage || frame.from_stage() != from_stage_) {
-    return absl::InvalidArgumentError(absl::StrCat("a frame from stage ", frame.from_stage(), " to stage ", frame.to_stage(), " on the edge from stage ",
-                                                   from_stage_, " to stage ", options_.stage));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a frame from stage ", frame.from_stage(), " to stage ", frame.to_stage(),
+                     " on the edge from stage ", from_stage_, " to stage ", options_.stage));
   }
   if (frame.total() < 0 || frame.total() > options_.max_tensor_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("a tensor of ", frame.total(), " bytes; the largest of this job has ", options_.max_tensor_bytes));
+    return absl::InvalidArgumentError(absl::StrCat("a tensor of ", frame.total(),
+                                                   " bytes; the largest of this job has ",
+                                                   options_.max_tensor_bytes));
   }
   if (frame.checksum() != XXH3_64bits(frame.payload().data(), frame.payload().size())) {
     return absl::DataLossError(absl::StrCat("bytes at ", frame.offset(), " fail their checksum"));
@@ -30,10 +34,14 @@ absl::StatusOr<std::optional<IncomingEdge::Tensor>> IncomingEdge::Add(const Fram
   const Tag tag = {frame.step(), frame.kind(), frame.micro_batch(), frame.segment()};
   absl::Status status = Check(frame);
   const int64_t size = static_cast<int64_t>(frame.payload().size());
-  if (status.ok() && (frame.offset() != received_ || received_ + size > frame.total() || (received_ > 0 && !(tag == tag_)))) {
-    status = absl::DataLossError(absl::StrCat("bytes at ", frame.offset(), " of ", frame.total(), " where ", received_, " were expected"));
+  if (status.ok() && (frame.offset() != received_ || received_ + size > frame.total() ||
+                      (received_ > 0 && !(tag == tag_)))) {
+    status = absl::DataLossError(absl::StrCat("bytes at ", frame.offset(), " of ", frame.total(),
+                                              " where ", received_, " were expected"));
   }
-  if (!status.ok()) return absl::Status(status.code(), absl::StrCat(tag.ToString(), ": ", absl::string_view(status.message())));
+  if (!status.ok())
+    return absl::Status(status.code(),
+                        absl::StrCat(tag.ToString(), ": ", absl::string_view(status.message())));
   if (received_ == 0) {
     tag_ = tag;
     bytes_.clear();

@@ -12,11 +12,12 @@
 
 namespace carousel {
 
-// A frame that belongs elsewhere (job, epoch, stage), is out of order, too large or damaged is an error that says which; nothing of its tensor is
-// delivered. One thread.
+// A frame that belongs elsewhere (job, epoch, stage), is out of order, too large or damaged is an
+// error that says which; nothing of its tensor is delivered. One thread.
 class IncomingEdge {
  public:
-  IncomingEdge(const EdgeOptions& options, int from_stage) : options_(options), from_stage_(from_stage) {}
+  IncomingEdge(const EdgeOptions& options, int from_stage)
+      : options_(options), from_stage_(from_stage) {}
 
   struct Tensor {
     Tag tag;

@@ -28,19 +28,24 @@ struct Model {
   std::unique_ptr<Stage> stage;
 };
 
-absl::StatusOr<std::unique_ptr<Model>> LoadModel(const JobSpec& job, const StageCapacity& capacity, kernels::Backend* backend,
-                                                 const ShardStore& shards, const Manifest& manifest,
-                                                 const google::protobuf::RepeatedPtrField<Holder>& holders) {
+absl::StatusOr<std::unique_ptr<Model>> LoadModel(
+    const JobSpec& job, const StageCapacity& capacity, kernels::Backend* backend,
+    const ShardStore& shards, const Manifest& manifest,
+    const google::protobuf::RepeatedPtrField<Holder>& holders) {
   auto model = std::make_unique<Model>();
   model->layout = LayOut(job.model());
-  const StageOptions options = {.model = &job.model(), .layout = &model->layout, .first_unit = 0,
-                                .end_unit = static_cast<int>(model->layout.units.size()), .capacity = capacity};
+  const StageOptions options = {.model = &job.model(),
+                                .layout = &model->layout,
+                                .first_unit = 0,
+                                .end_unit = static_cast<int>(model->layout.units.size()),
+                                .capacity = capacity};
   CAROUSEL_ASSIGN_OR_RETURN(model->stage, Stage::Create(backend, backend->NewStream(), options));
   CAROUSEL_RETURN_IF_ERROR(RestoreStage(*model->stage, shards, manifest, holders));
   return model;
 }
 
-EvaluateProgress ProgressOf(int64_t step, double loss_sum, int64_t tokens, int64_t bytes, int64_t total) {
+EvaluateProgress ProgressOf(int64_t step, double loss_sum, int64_t tokens, int64_t bytes,
+                            int64_t total) {
   EvaluateProgress progress;
   const double loss = tokens > 0 ? loss_sum / static_cast<double>(tokens) : 0;
   progress.set_step(step);
@@ -48,24 +53,32 @@ EvaluateProgress ProgressOf(int64_t step, double loss_sum, int64_t tokens, int64
   progress.set_total_tokens(total);
   progress.set_loss(loss);
   progress.set_perplexity(std::exp(loss));
-  progress.set_bits_per_byte(bytes > 0 ? loss_sum / static_cast<double>(bytes) / std::numbers::ln2 : 0);
+  progress.set_bits_per_byte(bytes > 0 ? loss_sum / static_cast<double>(bytes) / std::numbers::ln2
+                                       : 0);
   return progress;
 }
 
 }  // namespace
 
-absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, kernels::Backend* backend, const ShardStore& shards,
+absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, kernels::Backend* backend,
+                                const ShardStore& shards,
                                 const std::function<bool(const EvaluateProgress&)>& progress) {
   JobSpec job = request.spec();
-  if (!request.request().dataset().empty()) job.mutable_data()->set_dataset(request.request().dataset());
+  if (!request.request().dataset().empty())
+    job.mutable_data()->set_dataset(request.request().dataset());
   CAROUSEL_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, Dataset::Open(job.data()));
-  CAROUSEL_ASSIGN_OR_RETURN(const BatchReader reader, BatchReader::ForEvaluation(dataset, job.data()));
+  CAROUSEL_ASSIGN_OR_RETURN(const BatchReader reader,
+                            BatchReader::ForEvaluation(dataset, job.data()));
   const StageCapacity capacity = CapacityOf(job, /*slots=*/1, /*segments=*/1);
-  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, LoadModel(job, capacity, backend, shards, request.manifest(), request.holders()));
+  CAROUSEL_ASSIGN_OR_RETURN(
+      std::unique_ptr<Model> model,
+      LoadModel(job, capacity, backend, shards, request.manifest(), request.holders()));
   Stage& stage = *model->stage;
-  CAROUSEL_ASSIGN_OR_RETURN(MicroBatchInputs inputs, MicroBatchInputs::Create(backend, stage.stream(), capacity, 1));
+  CAROUSEL_ASSIGN_OR_RETURN(MicroBatchInputs inputs,
+                            MicroBatchInputs::Create(backend, stage.stream(), capacity, 1));
 
-  const int64_t limit = request.request().max_tokens() > 0 ? request.request().max_tokens() : INT64_MAX;
+  const int64_t limit =
+      request.request().max_tokens() > 0 ? request.request().max_tokens() : INT64_MAX;
   const int64_t total = std::min(limit, reader.windows() * job.data().sequence_length());
   int64_t tokens = 0, bytes = 0;
   double loss = 0;
@@ -78,7 +91,8 @@ absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, kernels::B
     inputs.Load(0, std::move(batch));
     stage.Forward(inputs.At(0, 0));
     CAROUSEL_ASSIGN_OR_RETURN(loss, stage.LossSum());
-    if (!progress(ProgressOf(request.manifest().step(), loss, tokens, bytes, total))) return absl::OkStatus();
+    if (!progress(ProgressOf(request.manifest().step(), loss, tokens, bytes, total)))
+      return absl::OkStatus();
   }
   EvaluateProgress last = ProgressOf(request.manifest().step(), loss, tokens, bytes, tokens);
   last.set_done(true);
@@ -86,7 +100,8 @@ absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, kernels::B
   return absl::OkStatus();
 }
 
-absl::Status GenerateText(const WorkerGenerateRequest& request, kernels::Backend* backend, const ShardStore& shards,
+absl::Status GenerateText(const WorkerGenerateRequest& request, kernels::Backend* backend,
+                          const ShardStore& shards,
                           const std::function<bool(const std::string&)>& text) {
   const JobSpec& job = request.spec();
   // One step of one sequence at a time; two borders, because a step reads one and writes the other.
@@ -94,13 +109,17 @@ absl::Status GenerateText(const WorkerGenerateRequest& request, kernels::Backend
   capacity.sequence_length = 1;
   capacity.batch = 1;
   capacity.borders = 2;
-  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, LoadModel(job, capacity, backend, shards, request.manifest(), request.holders()));
+  CAROUSEL_ASSIGN_OR_RETURN(
+      std::unique_ptr<Model> model,
+      LoadModel(job, capacity, backend, shards, request.manifest(), request.holders()));
   Stage& stage = *model->stage;
   CAROUSEL_ASSIGN_OR_RETURN(const kernels::Buffer token_memory, backend->Allocate(sizeof(int32_t)));
   CAROUSEL_ASSIGN_OR_RETURN(const kernels::Buffer reset_memory, backend->Allocate(1));
 
   const std::string& prompt = request.request().prompt();
-  std::vector<int32_t> pending(prompt.size() + 1, ByteTokenizer::kSeparator);  // what stands before every document but the first
+  std::vector<int32_t> pending(
+      prompt.size() + 1,
+      ByteTokenizer::kSeparator);  // what stands before every document but the first
   ByteTokenizer::Encode(prompt, pending.data() + 1);
   std::vector<float> logits(job.model().vocab_size());
   Segment segment = {.steps = 1, .batch = 1, .last = false};
@@ -117,7 +136,9 @@ absl::Status GenerateText(const WorkerGenerateRequest& request, kernels::Backend
     ++segment.index;
     if (next + 1 < pending.size()) continue;  // still in the prompt
     if (generated == request.request().max_tokens()) break;
-    const int32_t token = SampleToken(logits, job.model().output_logit_soft_cap(), request.request().temperature(), request.request().seed(), generated++);
+    const int32_t token =
+        SampleToken(logits, job.model().output_logit_soft_cap(), request.request().temperature(),
+                    request.request().seed(), generated++);
     if (token >= ByteTokenizer::kSeparator) break;
     if (!text(std::string(1, static_cast<char>(token)))) break;
     pending.push_back(token);

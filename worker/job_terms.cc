@@ -36,15 +36,19 @@ absl::StatusOr<BatchReader> OpenTrainingData(const JobSpec& job) {
   return BatchReader::ForTraining(std::move(dataset), job.data());
 }
 
-absl::StatusOr<MicroBatch> ReadMicroBatch(const BatchReader& reader, const JobSpec& job, int64_t step, int index) {
+absl::StatusOr<MicroBatch> ReadMicroBatch(const BatchReader& reader, const JobSpec& job,
+                                          int64_t step, int index) {
   const int64_t size = job.numerics().micro_batch_size();
   MicroBatch batch;
-  CAROUSEL_RETURN_IF_ERROR(reader.Read(FirstSequence(step, job.data().batch_size(), index, size), size, &batch));
+  CAROUSEL_RETURN_IF_ERROR(
+      reader.Read(FirstSequence(step, job.data().batch_size(), index, size), size, &batch));
   return batch;
 }
 
 CursorTerms CursorTermsOf(const JobSpec& job, const BatchReader& reader) {
-  return {.batch_size = job.data().batch_size(), .windows = reader.windows(), .shuffle_seed = job.data().shuffle_seed(),
+  return {.batch_size = job.data().batch_size(),
+          .windows = reader.windows(),
+          .shuffle_seed = job.data().shuffle_seed(),
           .dataset_digest = job.data().dataset_digest()};
 }
 

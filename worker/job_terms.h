@@ -22,7 +22,8 @@ StageCapacity CapacityOf(const JobSpec& job, int slots, int segments);
 absl::StatusOr<BatchReader> OpenTrainingData(const JobSpec& job);
 
 // Micro-batch `index` of `step`.
-absl::StatusOr<MicroBatch> ReadMicroBatch(const BatchReader& reader, const JobSpec& job, int64_t step, int index);
+absl::StatusOr<MicroBatch> ReadMicroBatch(const BatchReader& reader, const JobSpec& job,
+                                          int64_t step, int index);
 
 // What the job's data cursor depends on.
 CursorTerms CursorTermsOf(const JobSpec& job, const BatchReader& reader);

@@ -9,7 +9,8 @@
 
 namespace carousel {
 
-absl::StatusOr<std::unique_ptr<LocalTrainer>> LocalTrainer::Create(const JobSpec& job, kernels::Backend* backend) {
+absl::StatusOr<std::unique_ptr<LocalTrainer>> LocalTrainer::Create(const JobSpec& job,
+                                                                   kernels::Backend* backend) {
   std::unique_ptr<LocalTrainer> trainer(new LocalTrainer(job));
   CAROUSEL_RETURN_IF_ERROR(trainer->Init(backend));
   return trainer;
@@ -22,7 +23,10 @@ absl::Status LocalTrainer::Init(kernels::Backend* backend) {
   const int segments = std::max<int>(1, job_.pipeline().segments());
   CAROUSEL_ASSIGN_OR_RETURN(reader_, OpenTrainingData(job_));
 
-  const StageOptions options = {.model = &job_.model(), .layout = &layout_, .first_unit = 0, .end_unit = static_cast<int>(layout_.units.size()),
+  const StageOptions options = {.model = &job_.model(),
+                                .layout = &layout_,
+                                .first_unit = 0,
+                                .end_unit = static_cast<int>(layout_.units.size()),
                                 .capacity = CapacityOf(job_, /*slots=*/1, segments)};
   const kernels::Stream stream = backend->NewStream();
   CAROUSEL_ASSIGN_OR_RETURN(stage_, Stage::Create(backend, stream, options));
@@ -31,7 +35,8 @@ absl::Status LocalTrainer::Init(kernels::Backend* backend) {
   inputs_ = std::make_unique<MicroBatchInputs>(std::move(inputs));
   CAROUSEL_ASSIGN_OR_RETURN(GradientTree gradients, GradientTree::Create(stage_.get(), leaves_));
   gradients_ = std::make_unique<GradientTree>(std::move(gradients));
-  CAROUSEL_ASSIGN_OR_RETURN(Optimizer optimizer, Optimizer::Create(stage_.get(), job_.optimizer().weight_decay_rule()));
+  CAROUSEL_ASSIGN_OR_RETURN(Optimizer optimizer,
+                            Optimizer::Create(stage_.get(), job_.optimizer().weight_decay_rule()));
   optimizer_ = std::make_unique<Optimizer>(std::move(optimizer));
   stage_->Initialize(job_.numerics().seed());
   return absl::OkStatus();
@@ -58,7 +63,9 @@ absl::StatusOr<StepDecision> LocalTrainer::Step() {
   CAROUSEL_ASSIGN_OR_RETURN(evidence.squares, optimizer_->GradientSquares());
   CAROUSEL_ASSIGN_OR_RETURN(evidence.non_finite, optimizer_->NonFinite());
   StepDecision decision = DecideStep(job_, layout_, step_, evidence);
-  if (!decision.apply) return absl::AbortedError(absl::StrCat("step ", step_ + 1, " is not applied: ", decision.reason));
+  if (!decision.apply)
+    return absl::AbortedError(
+        absl::StrCat("step ", step_ + 1, " is not applied: ", decision.reason));
   CAROUSEL_RETURN_IF_ERROR(optimizer_->Apply(decision.update));
   ++step_;
   tokens_ += evidence.tokens;

@@ -1,5 +1,6 @@
-// LocalTrainer: a job's whole training loop in one process and one stage. Idea 3 of the design: this is the sentence that the distributed
-// system must repeat bit for bit, whatever its stages, schedule, segments and threads.
+// LocalTrainer: a job's whole training loop in one process and one stage. Idea 3 of the design:
+// this is the sentence that the distributed system must repeat bit for bit, whatever its stages,
+// schedule, segments and threads.
 #pragma once
 
 #include <memory>
@@ -23,9 +24,11 @@ namespace carousel {
 class LocalTrainer {
  public:
   // `job` is resolved (cluster/job/resolve.h). Weights are initialised from its seed.
-  static absl::StatusOr<std::unique_ptr<LocalTrainer>> Create(const JobSpec& job, kernels::Backend* backend);
+  static absl::StatusOr<std::unique_ptr<LocalTrainer>> Create(const JobSpec& job,
+                                                              kernels::Backend* backend);
 
-  // One optimizer step. kAborted, with where it arose, if the loss or a gradient is not finite: then nothing was applied.
+  // One optimizer step. kAborted, with where it arose, if the loss or a gradient is not finite:
+  // then nothing was applied.
   absl::StatusOr<StepDecision> Step();
 
   int64_t step() const { return step_; }      // steps applied

@@ -21,9 +21,10 @@ class LoopbackTransport : public Transport {
       : network_(std::move(network)), copier_(backend), stage_(stage) {}
 
   Event Send(int to_stage, const Tag& tag, Span span, const Event& ready) override {
-    return copier_.Copy(span, ready, [network = network_, from = stage_, to_stage, tag](std::string bytes) {
-      network->inboxes[to_stage]->Deliver(from, tag, std::move(bytes), [] {});
-    });
+    return copier_.Copy(span, ready,
+                        [network = network_, from = stage_, to_stage, tag](std::string bytes) {
+                          network->inboxes[to_stage]->Deliver(from, tag, std::move(bytes), [] {});
+                        });
   }
   Event Recv(int from_stage, const Tag& tag, Span span, const Event& free) override {
     return network_->inboxes[stage_]->Recv(from_stage, tag, span, free);
@@ -47,10 +48,12 @@ class LoopbackTransport : public Transport {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Transport>> NewLoopbackTransports(const std::vector<kernels::Backend*>& backends) {
+std::vector<std::unique_ptr<Transport>> NewLoopbackTransports(
+    const std::vector<kernels::Backend*>& backends) {
   auto network = std::make_shared<Network>();
   std::vector<std::unique_ptr<Transport>> transports;
-  for (size_t stage = 0; stage < backends.size(); ++stage) network->inboxes.push_back(std::make_unique<Inbox>(backends[stage], stage));
+  for (size_t stage = 0; stage < backends.size(); ++stage)
+    network->inboxes.push_back(std::make_unique<Inbox>(backends[stage], stage));
   for (size_t stage = 0; stage < backends.size(); ++stage) {
     transports.push_back(std::make_unique<LoopbackTransport>(network, backends[stage], stage));
   }

@@ -1,4 +1,5 @@
-// Loopback: the stages of a plan as threads of one process. For tests: the same executor, inbox, order and checks, without a network.
+// Loopback: the stages of a plan as threads of one process. For tests: the same executor, inbox,
+// order and checks, without a network.
 #pragma once
 
 #include <memory>
@@ -9,7 +10,9 @@
 
 namespace carousel {
 
-// One transport for each stage, stage k on backends[k]; they refer to each other and share their lives. Each may be used by its own thread.
-std::vector<std::unique_ptr<Transport>> NewLoopbackTransports(const std::vector<kernels::Backend*>& backends);
+// One transport for each stage, stage k on backends[k]; they refer to each other and share their
+// lives. Each may be used by its own thread.
+std::vector<std::unique_ptr<Transport>> NewLoopbackTransports(
+    const std::vector<kernels::Backend*>& backends);
 
 }  // namespace carousel

@@ -1,5 +1,6 @@
-// Device memory of a stage: what forward keeps for backward (SlotBuffer), what crosses segment borders (CarryBuffer), and what an
-// operation only passes to the next (Workspace). All of it is allocated before the first step; a step allocates nothing.
+// Device memory of a stage: what forward keeps for backward (SlotBuffer), what crosses segment
+// borders (CarryBuffer), and what an operation only passes to the next (Workspace). All of it is
+// allocated before the first step; a step allocates nothing.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +12,18 @@
 
 namespace carousel {
 
-// A slice of the sequences of one micro-batch along time, on this stage: what every operation of a unit works on.
+// A slice of the sequences of one micro-batch along time, on this stage: what every operation of a
+// unit works on.
 //
-// Its rows are rows [first_row, first_row + rows) of a slot, time-major. Adjacent segments of a slot form a run, which is a Segment too.
+// Its rows are rows [first_row, first_row + rows) of a slot, time-major. Adjacent segments of a
+// slot form a run, which is a Segment too.
 struct Segment {
   int slot = 0;            // where the micro-batch's activations live
   int64_t first_step = 0;  // in the sequence
   int64_t steps = 0;
-  int64_t batch = 0;       // B
-  int index = 0;           // of the segment in its sequence; > 0: state is carried in
-  bool last = true;        // of its sequence; else state is carried out
+  int64_t batch = 0;             // B
+  int index = 0;                 // of the segment in its sequence; > 0: state is carried in
+  bool last = true;              // of its sequence; else state is carried out
   kernels::Span tokens, labels;  // i32 [steps, B]
   kernels::Span resets;          // u8 [steps, B]
 
@@ -33,8 +36,9 @@ struct StageCapacity {
   int64_t sequence_length = 0;  // S of a whole micro-batch
   int64_t batch = 0;            // B
   int slots = 1;                // micro-batches alive at once
-  int borders = 1;              // segment borders whose carried state is kept per slot: segments - 1, at least 1
-  int64_t chunk = 64;           // L
+  int borders =
+      1;  // segment borders whose carried state is kept per slot: segments - 1, at least 1
+  int64_t chunk = 64;  // L
   kernels::DType dtype = kernels::DType::kF32;
 
   int64_t rows() const { return sequence_length * batch; }
@@ -44,7 +48,8 @@ struct StageCapacity {
 class SlotBuffer {
  public:
   SlotBuffer() = default;
-  static absl::StatusOr<SlotBuffer> Allocate(kernels::Backend& backend, const StageCapacity& capacity, int64_t width,
+  static absl::StatusOr<SlotBuffer> Allocate(kernels::Backend& backend,
+                                             const StageCapacity& capacity, int64_t width,
                                              kernels::DType dtype);
 
   // The rows of a segment, [rows, width].
@@ -59,17 +64,19 @@ class SlotBuffer {
   int64_t rows_ = 0, width_ = 0;
 };
 
-// `size` elements for every segment border of every slot. Backward needs two borders at a time, forward keeps all.
+// `size` elements for every segment border of every slot. Backward needs two borders at a time,
+// forward keeps all.
 class CarryBuffer {
  public:
   CarryBuffer() = default;
-  static absl::StatusOr<CarryBuffer> Allocate(kernels::Backend& backend, int slots, int borders, int64_t size,
-                                              kernels::DType dtype);
+  static absl::StatusOr<CarryBuffer> Allocate(kernels::Backend& backend, int slots, int borders,
+                                              int64_t size, kernels::DType dtype);
 
   // What enters segment `index` (index >= 1) from the one before it.
   kernels::Span Border(int slot, int index) const;
 
-  // What is carried into a segment, or an empty span at the sequence's start; what it carries out, or an empty span at its end.
+  // What is carried into a segment, or an empty span at the sequence's start; what it carries out,
+  // or an empty span at its end.
   kernels::Span Into(const Segment& segment) const {
     return segment.index > 0 ? Border(segment.slot, segment.index) : kernels::Span();
   }
@@ -84,7 +91,8 @@ class CarryBuffer {
   int64_t size_ = 0;
 };
 
-// Scratch operands shared by the units of a stage, which run one after the other. Ask for sizes first, then allocate once.
+// Scratch operands shared by the units of a stage, which run one after the other. Ask for sizes
+// first, then allocate once.
 class Workspace {
  public:
   // Scratch operand `index` will be used with up to `elements` elements.

@@ -10,9 +10,12 @@ namespace carousel {
 
 using kernels::DType;
 
-absl::StatusOr<MicroBatchInputs> MicroBatchInputs::Create(kernels::Backend* backend, kernels::Stream stream, const StageCapacity& capacity,
+absl::StatusOr<MicroBatchInputs> MicroBatchInputs::Create(kernels::Backend* backend,
+                                                          kernels::Stream stream,
+                                                          const StageCapacity& capacity,
                                                           int segments) {
-  CAROUSEL_CHECK(segments >= 1 && segments <= ChunksPerSequence(capacity.sequence_length, capacity.chunk));
+  CAROUSEL_CHECK(segments >= 1 &&
+                 segments <= ChunksPerSequence(capacity.sequence_length, capacity.chunk));
   MicroBatchInputs inputs(backend, stream, capacity, segments);
   const int64_t rows = capacity.slots * capacity.rows();
   inputs.host_.resize(capacity.slots);
@@ -39,7 +42,9 @@ Segment MicroBatchInputs::Run(int slot, int first, int end) const {
   Segment segment;
   segment.slot = slot;
   segment.batch = capacity_.batch;
-  auto range = [this](int index) { return SegmentOf(capacity_.sequence_length, capacity_.chunk, segments_, index); };
+  auto range = [this](int index) {
+    return SegmentOf(capacity_.sequence_length, capacity_.chunk, segments_, index);
+  };
   segment.first_step = range(first).begin;
   segment.steps = range(end - 1).end - segment.first_step;
   segment.index = first;

@@ -1,4 +1,5 @@
-// MicroBatchInputs: tokens, labels and document borders of the micro-batches in flight, on the device, cut into segments.
+// MicroBatchInputs: tokens, labels and document borders of the micro-batches in flight, on the
+// device, cut into segments.
 #pragma once
 
 #include <vector>
@@ -13,7 +14,8 @@ namespace carousel {
 // Not thread-safe. Host copies stay in place until the next Load of the same slot.
 class MicroBatchInputs {
  public:
-  static absl::StatusOr<MicroBatchInputs> Create(kernels::Backend* backend, kernels::Stream stream, const StageCapacity& capacity, int segments);
+  static absl::StatusOr<MicroBatchInputs> Create(kernels::Backend* backend, kernels::Stream stream,
+                                                 const StageCapacity& capacity, int segments);
 
   // Brings a micro-batch to the device as the content of `slot`.
   void Load(int slot, MicroBatch micro_batch);
@@ -25,15 +27,16 @@ class MicroBatchInputs {
   int segments() const { return segments_; }
 
  private:
-  MicroBatchInputs(kernels::Backend* backend, kernels::Stream stream, const StageCapacity& capacity, int segments)
+  MicroBatchInputs(kernels::Backend* backend, kernels::Stream stream, const StageCapacity& capacity,
+                   int segments)
       : backend_(backend), stream_(stream), capacity_(capacity), segments_(segments) {}
 
   kernels::Backend* backend_;
   kernels::Stream stream_;
   StageCapacity capacity_;
   int segments_;
-  std::vector<MicroBatch> host_;       // by slot
-  std::vector<kernels::Event> taken_;  // by slot: its host copy may go
+  std::vector<MicroBatch> host_;              // by slot
+  std::vector<kernels::Event> taken_;         // by slot: its host copy may go
   kernels::Buffer tokens_, labels_, resets_;  // [slots, S, B]
 };
 

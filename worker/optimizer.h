@@ -1,4 +1,5 @@
-// Optimizer: one stage's part in the end of a step: sums of squares of its gradients, the update once it is decided, and digests of the state.
+// Optimizer: one stage's part in the end of a step: sums of squares of its gradients, the update
+// once it is decided, and digests of the state.
 #pragma once
 
 #include <vector>
@@ -11,7 +12,8 @@
 
 namespace carousel {
 
-// Not thread-safe; borrows the stage. Every call waits for the device: the end of a step is where a pipeline is drained.
+// Not thread-safe; borrows the stage. Every call waits for the device: the end of a step is where a
+// pipeline is drained.
 class Optimizer {
  public:
   static absl::StatusOr<Optimizer> Create(Stage* stage, WeightDecayRule rule);
@@ -25,7 +27,8 @@ class Optimizer {
   // AdamW on every tensor of the stage.
   absl::Status Apply(const kernels::AdamWStep& update);
 
-  // Digest of each unit's state: XXH3-128 over its granules' digests in key order (tensor; weight, m, v; granule).
+  // Digest of each unit's state: XXH3-128 over its granules' digests in key order (tensor; weight,
+  // m, v; granule).
   absl::StatusOr<std::vector<Digest>> UnitDigests();
 
  private:

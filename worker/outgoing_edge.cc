@@ -15,19 +15,25 @@ constexpr int64_t kFrameBytes = 1 << 20;
 
 std::unique_ptr<Worker::Stub> Connect(const std::string& address) {
   grpc::ChannelArguments arguments;
-  // A connection of its own: bulk tensors must not stand in front of heartbeats. A silent peer is noticed by keepalive.
+  // A connection of its own: bulk tensors must not stand in front of heartbeats. A silent peer is
+  // noticed by keepalive.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 1000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetMaxReceiveMessageSize(1 << 20);
-  return Worker::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  return Worker::NewStub(
+      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
 }
 
 }  // namespace
 
-OutgoingEdge::OutgoingEdge(const EdgeOptions& options, int to_stage, std::function<void(const absl::Status&)> broken)
-    : options_(options), to_stage_(to_stage), broken_(std::move(broken)), stub_(Connect(options.addresses[to_stage])) {
+OutgoingEdge::OutgoingEdge(const EdgeOptions& options, int to_stage,
+                           std::function<void(const absl::Status&)> broken)
+    : options_(options),
+      to_stage_(to_stage),
+      broken_(std::move(broken)),
+      stub_(Connect(options.addresses[to_stage])) {
   context_.set_wait_for_ready(true);
   stream_ = stub_->Exchange(&context_);
   writer_ = std::thread([this] { Write(); });
@@ -110,8 +116,9 @@ void OutgoingEdge::Report(const grpc::Status& status) {
     if (std::exchange(stopping_, true)) return;
     changed_.notify_all();
   }
-  broken_(LostStageError(to_stage_, absl::StrCat("the edge from stage ", options_.stage, " to stage ", to_stage_, " (", options_.addresses[to_stage_],
-                                                 ") broke: ", status.error_message())));
+  broken_(LostStageError(
+      to_stage_, absl::StrCat("the edge from stage ", options_.stage, " to stage ", to_stage_, " (",
+                              options_.addresses[to_stage_], ") broke: ", status.error_message())));
 }
 
 }  // namespace carousel

@@ -15,11 +15,13 @@
 
 namespace carousel {
 
-// Two threads of its own: one writes frames as credits allow, one reads credits; both sleep while there is nothing to do. A broken stream
-// calls `broken` once with a status that names the peer. Thread-safe.
+// Two threads of its own: one writes frames as credits allow, one reads credits; both sleep while
+// there is nothing to do. A broken stream calls `broken` once with a status that names the peer.
+// Thread-safe.
 class OutgoingEdge {
  public:
-  OutgoingEdge(const EdgeOptions& options, int to_stage, std::function<void(const absl::Status&)> broken);
+  OutgoingEdge(const EdgeOptions& options, int to_stage,
+               std::function<void(const absl::Status&)> broken);
   ~OutgoingEdge();  // Abort first
 
   void Push(const Tag& tag, std::string bytes);

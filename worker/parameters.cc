@@ -16,12 +16,14 @@ constexpr int64_t kAlignment = 16;  // elements; at least 64 bytes of the narrow
 int64_t Aligned(int64_t elements) { return (elements + kAlignment - 1) / kAlignment * kAlignment; }
 
 bool EndsWith(std::string_view name, std::string_view suffix) {
-  if (name.size() < suffix.size() || name.substr(name.size() - suffix.size()) != suffix) return false;
+  if (name.size() < suffix.size() || name.substr(name.size() - suffix.size()) != suffix)
+    return false;
   return name.size() == suffix.size() || name[name.size() - suffix.size() - 1] == '.';
 }
 
 // [NH, 4, DH]: the forget gate's power law in every head, zeros in the other gates.
-void InitializeSlstmBias(kernels::Backend& backend, kernels::Stream stream, const TensorLayout& tensor, kernels::RandomInit init) {
+void InitializeSlstmBias(kernels::Backend& backend, kernels::Stream stream,
+                         const TensorLayout& tensor, kernels::RandomInit init) {
   const Span bias = init.x;
   const int64_t heads = tensor.shape[0], gates = tensor.shape[1], units = tensor.shape[2];
   constexpr int64_t kForgetGate = 1;
@@ -36,7 +38,9 @@ void InitializeSlstmBias(kernels::Backend& backend, kernels::Stream stream, cons
 
 }  // namespace
 
-absl::StatusOr<UnitParameters> UnitParameters::Allocate(kernels::Backend& backend, const UnitLayout& layout, kernels::DType dtype) {
+absl::StatusOr<UnitParameters> UnitParameters::Allocate(kernels::Backend& backend,
+                                                        const UnitLayout& layout,
+                                                        kernels::DType dtype) {
   UnitParameters unit;
   unit.layout_ = &layout;
   unit.dtype_ = dtype;
@@ -47,8 +51,11 @@ absl::StatusOr<UnitParameters> UnitParameters::Allocate(kernels::Backend& backen
   }
   int64_t first = 0;
   for (const TensorLayout& tensor : layout.tensors) {
-    auto slice = [&](const kernels::Buffer& part) { return part.As(dtype).Slice(first, tensor.Elements()); };
-    unit.tensors_.push_back({&tensor, slice(unit.weight_), slice(unit.m_), slice(unit.v_), slice(unit.gradient_)});
+    auto slice = [&](const kernels::Buffer& part) {
+      return part.As(dtype).Slice(first, tensor.Elements());
+    };
+    unit.tensors_.push_back(
+        {&tensor, slice(unit.weight_), slice(unit.m_), slice(unit.v_), slice(unit.gradient_)});
     first += Aligned(tensor.Elements());
   }
   return unit;
@@ -61,9 +68,15 @@ const Parameter& UnitParameters::Find(std::string_view suffix) const {
   CheckFailed(__FILE__, __LINE__, ("no tensor " + std::string(suffix) + " in this unit").c_str());
 }
 
-void InitializeTensor(kernels::Backend& backend, kernels::Stream stream, const TensorLayout& tensor, uint64_t seed, Span weight) {
+void InitializeTensor(kernels::Backend& backend, kernels::Stream stream, const TensorLayout& tensor,
+                      uint64_t seed, Span weight) {
   const Initializer& how = tensor.init;
-  kernels::RandomInit init = {.a = how.a, .b = how.b, .exponent = how.exponent, .seed = seed, .tensor = static_cast<uint32_t>(tensor.index), .x = weight};
+  kernels::RandomInit init = {.a = how.a,
+                              .b = how.b,
+                              .exponent = how.exponent,
+                              .seed = seed,
+                              .tensor = static_cast<uint32_t>(tensor.index),
+                              .x = weight};
   switch (how.kind) {
     case Initializer::Kind::kConstant:
       init.kind = kernels::InitKind::kConstant;
@@ -84,7 +97,8 @@ void InitializeTensor(kernels::Backend& backend, kernels::Stream stream, const T
   backend.Enqueue(stream, init);
 }
 
-void UnitParameters::Initialize(kernels::Backend& backend, kernels::Stream stream, uint64_t seed) const {
+void UnitParameters::Initialize(kernels::Backend& backend, kernels::Stream stream,
+                                uint64_t seed) const {
   for (const Parameter& tensor : tensors_) {
     InitializeTensor(backend, stream, *tensor.layout, seed, tensor.weight);
     backend.Enqueue(stream, kernels::Zero{.x = tensor.m});

@@ -1,8 +1,9 @@
 // UnitParameters: the weights, moments and gradients of one unit on its device.
 //
-// One buffer a part, in which the unit's tensors lie in layout order, each from a 64-byte border; so what is done to every element (clearing
-// a gradient, adding two leaves) is one operation. Tensor names are those of cluster/job/model_layout.h; a block finds its own by the end
-// of the name ("xlstm.proj_up.weight").
+// One buffer a part, in which the unit's tensors lie in layout order, each from a 64-byte border;
+// so what is done to every element (clearing a gradient, adding two leaves) is one operation.
+// Tensor names are those of cluster/job/model_layout.h; a block finds its own by the end of the
+// name ("xlstm.proj_up.weight").
 #pragma once
 
 #include <iterator>
@@ -33,7 +34,8 @@ struct Parameter {
 // Not thread-safe. Borrows `layout`.
 class UnitParameters {
  public:
-  static absl::StatusOr<UnitParameters> Allocate(kernels::Backend& backend, const UnitLayout& layout, kernels::DType dtype);
+  static absl::StatusOr<UnitParameters> Allocate(kernels::Backend& backend,
+                                                 const UnitLayout& layout, kernels::DType dtype);
 
   const UnitLayout& layout() const { return *layout_; }
   std::vector<Parameter>& tensors() { return tensors_; }
@@ -56,6 +58,7 @@ class UnitParameters {
 };
 
 // Initial values of one tensor into `weight`, as a function of (seed, tensor number, index).
-void InitializeTensor(kernels::Backend& backend, kernels::Stream stream, const TensorLayout& tensor, uint64_t seed, kernels::Span weight);
+void InitializeTensor(kernels::Backend& backend, kernels::Stream stream, const TensorLayout& tensor,
+                      uint64_t seed, kernels::Span weight);
 
 }  // namespace carousel

@@ -18,7 +18,8 @@ namespace {
 
 using FrameStream = grpc::ServerReaderWriter<Credit, Frame>;
 
-// Credits are given back from whichever thread consumed a tensor, perhaps after the stream has ended.
+// Credits are given back from whichever thread consumed a tensor, perhaps after the stream has
+// ended.
 class CreditGiver {
  public:
   explicit CreditGiver(FrameStream* stream) : stream_(stream) {}
@@ -39,25 +40,32 @@ class CreditGiver {
   FrameStream* stream_;
 };
 
-absl::Status ReceiveFrames(GrpcTransport& transport, int from_stage, FrameStream* stream, const std::shared_ptr<CreditGiver>& credits) {
+absl::Status ReceiveFrames(GrpcTransport& transport, int from_stage, FrameStream* stream,
+                           const std::shared_ptr<CreditGiver>& credits) {
   IncomingEdge edge(transport.options(), from_stage);
   Frame frame;
   while (stream->Read(&frame)) {
     CAROUSEL_ASSIGN_OR_RETURN(std::optional<IncomingEdge::Tensor> tensor, edge.Add(frame));
     if (!tensor.has_value()) continue;
-    transport.inbox().Deliver(from_stage, tensor->tag, std::move(tensor->bytes), [credits] { credits->Give(1); });
+    transport.inbox().Deliver(from_stage, tensor->tag, std::move(tensor->bytes),
+                              [credits] { credits->Give(1); });
   }
-  return LostStageError(from_stage, absl::StrCat("stage ", from_stage, " (worker at ", transport.options().addresses[from_stage], ") closed its edge"));
+  return LostStageError(
+      from_stage, absl::StrCat("stage ", from_stage, " (worker at ",
+                               transport.options().addresses[from_stage], ") closed its edge"));
 }
 
 }  // namespace
 
 grpc::Status WorkerService::Exchange(grpc::ServerContext*, FrameStream* stream) {
   Frame open;
-  if (!stream->Read(&open) || open.kind() != OPEN) return ToGrpcStatus(absl::InvalidArgumentError("an edge begins with a frame of kind OPEN"));
-  absl::StatusOr<std::shared_ptr<GrpcTransport>> transport = transports_->Find(open.job(), open.epoch());
+  if (!stream->Read(&open) || open.kind() != OPEN)
+    return ToGrpcStatus(absl::InvalidArgumentError("an edge begins with a frame of kind OPEN"));
+  absl::StatusOr<std::shared_ptr<GrpcTransport>> transport =
+      transports_->Find(open.job(), open.epoch());
   if (!transport.ok()) return ToGrpcStatus(transport.status());
-  if (open.from_stage() < 0 || open.from_stage() >= static_cast<int>((*transport)->options().addresses.size())) {
+  if (open.from_stage() < 0 ||
+      open.from_stage() >= static_cast<int>((*transport)->options().addresses.size())) {
     return ToGrpcStatus(absl::InvalidArgumentError("the plan has no such stage"));
   }
   auto credits = std::make_shared<CreditGiver>(stream);
@@ -68,25 +76,34 @@ grpc::Status WorkerService::Exchange(grpc::ServerContext*, FrameStream* stream) 
   return ToGrpcStatus(ended);
 }
 
-grpc::Status WorkerService::ReadShard(grpc::ServerContext*, const ReadShardRequest* request, grpc::ServerWriter<ShardPiece>* writer) {
+grpc::Status WorkerService::ReadShard(grpc::ServerContext*, const ReadShardRequest* request,
+                                      grpc::ServerWriter<ShardPiece>* writer) {
   const ShardId shard = {request->job(), request->step(), static_cast<uint32_t>(request->unit())};
-  return ToGrpcStatus(StreamShard(*shards_, shard, [writer](const ShardPiece& piece) { return writer->Write(piece); }));
+  return ToGrpcStatus(StreamShard(
+      *shards_, shard, [writer](const ShardPiece& piece) { return writer->Write(piece); }));
 }
 
-grpc::Status WorkerService::Evaluate(grpc::ServerContext*, const WorkerEvaluateRequest* request, grpc::ServerWriter<EvaluateProgress>* writer) {
-  absl::StatusOr<std::unique_ptr<kernels::Backend>> backend = kernels::NewBackend(backend_, threads_);
+grpc::Status WorkerService::Evaluate(grpc::ServerContext*, const WorkerEvaluateRequest* request,
+                                     grpc::ServerWriter<EvaluateProgress>* writer) {
+  absl::StatusOr<std::unique_ptr<kernels::Backend>> backend =
+      kernels::NewBackend(backend_, threads_);
   if (!backend.ok()) return ToGrpcStatus(backend.status());
-  return ToGrpcStatus(EvaluateCheckpoint(*request, backend->get(), *shards_, [writer](const EvaluateProgress& progress) { return writer->Write(progress); }));
+  return ToGrpcStatus(EvaluateCheckpoint(
+      *request, backend->get(), *shards_,
+      [writer](const EvaluateProgress& progress) { return writer->Write(progress); }));
 }
 
-grpc::Status WorkerService::Generate(grpc::ServerContext*, const WorkerGenerateRequest* request, grpc::ServerWriter<GeneratedText>* writer) {
-  absl::StatusOr<std::unique_ptr<kernels::Backend>> backend = kernels::NewBackend(backend_, threads_);
+grpc::Status WorkerService::Generate(grpc::ServerContext*, const WorkerGenerateRequest* request,
+                                     grpc::ServerWriter<GeneratedText>* writer) {
+  absl::StatusOr<std::unique_ptr<kernels::Backend>> backend =
+      kernels::NewBackend(backend_, threads_);
   if (!backend.ok()) return ToGrpcStatus(backend.status());
-  return ToGrpcStatus(GenerateText(*request, backend->get(), *shards_, [writer](const std::string& text) {
-    GeneratedText piece;
-    piece.set_text(text);
-    return writer->Write(piece);
-  }));
+  return ToGrpcStatus(
+      GenerateText(*request, backend->get(), *shards_, [writer](const std::string& text) {
+        GeneratedText piece;
+        piece.set_text(text);
+        return writer->Write(piece);
+      }));
 }
 
 }  // namespace carousel

@@ -1,5 +1,5 @@
-// WorkerService: what other workers and the coordinator call on this worker (proto/worker.proto): tensors of running epochs, stored shards,
-// evaluation and text. A thin shell: no state of its own.
+// WorkerService: what other workers and the coordinator call on this worker (proto/worker.proto):
+// tensors of running epochs, stored shards, evaluation and text. A thin shell: no state of its own.
 #pragma once
 
 #include <string>
@@ -14,13 +14,18 @@ namespace carousel {
 class WorkerService : public Worker::Service {
  public:
   // `backend` and `threads`: of the backend that evaluation and text generation get for themselves.
-  WorkerService(TransportRegistry* transports, const ShardStore* shards, std::string backend, int threads)
+  WorkerService(TransportRegistry* transports, const ShardStore* shards, std::string backend,
+                int threads)
       : transports_(transports), shards_(shards), backend_(std::move(backend)), threads_(threads) {}
 
-  grpc::Status Exchange(grpc::ServerContext* context, grpc::ServerReaderWriter<Credit, Frame>* stream) override;
-  grpc::Status ReadShard(grpc::ServerContext* context, const ReadShardRequest* request, grpc::ServerWriter<ShardPiece>* writer) override;
-  grpc::Status Evaluate(grpc::ServerContext* context, const WorkerEvaluateRequest* request, grpc::ServerWriter<EvaluateProgress>* writer) override;
-  grpc::Status Generate(grpc::ServerContext* context, const WorkerGenerateRequest* request, grpc::ServerWriter<GeneratedText>* writer) override;
+  grpc::Status Exchange(grpc::ServerContext* context,
+                        grpc::ServerReaderWriter<Credit, Frame>* stream) override;
+  grpc::Status ReadShard(grpc::ServerContext* context, const ReadShardRequest* request,
+                         grpc::ServerWriter<ShardPiece>* writer) override;
+  grpc::Status Evaluate(grpc::ServerContext* context, const WorkerEvaluateRequest* request,
+                        grpc::ServerWriter<EvaluateProgress>* writer) override;
+  grpc::Status Generate(grpc::ServerContext* context, const WorkerGenerateRequest* request,
+                        grpc::ServerWriter<GeneratedText>* writer) override;
 
  private:
   TransportRegistry* const transports_;

@@ -32,7 +32,8 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
-// Sends heartbeats until it is destroyed. Writes of one stream are made one at a time, under `write_mutex`.
+// Sends heartbeats until it is destroyed. Writes of one stream are made one at a time, under
+// `write_mutex`.
 class HeartbeatSender {
  public:
   HeartbeatSender(const WorkerHost* host, std::function<void(const WorkerMessage&)> send)
@@ -80,7 +81,8 @@ class StopWatcher {
   std::thread thread_;
 };
 
-absl::Status RunSession(const SessionOptions& options, WorkerHost* host, Log* log, const std::function<bool()>& stopping) {
+absl::Status RunSession(const SessionOptions& options, WorkerHost* host, Log* log,
+                        const std::function<bool()>& stopping) {
   auto stub = WorkerSession::NewStub(Connect(options.coordinator));
   grpc::ClientContext context;
   std::shared_ptr<Stream> stream = stub->Attach(&context);
@@ -100,7 +102,8 @@ absl::Status RunSession(const SessionOptions& options, WorkerHost* host, Log* lo
   if (stream->Read(&message) && message.has_welcome()) {
     refused = options.on_welcome(message.welcome());
     if (refused.ok()) {
-      log->Write(LogLevel::kInfo, "worker", absl::StrCat("attached to the coordinator at ", options.coordinator));
+      log->Write(LogLevel::kInfo, "worker",
+                 absl::StrCat("attached to the coordinator at ", options.coordinator));
       host->SetSender(send);
       const HeartbeatSender heartbeats(host, send);
       while (stream->Read(&message)) host->Handle(message);
@@ -108,16 +111,19 @@ absl::Status RunSession(const SessionOptions& options, WorkerHost* host, Log* lo
     host->SetSender(nullptr);
     host->Handle(SessionLost{});
   }
-  if (!refused.ok()) context.TryCancel();  // else the coordinator has ended it, and a cancellation would hide why
+  if (!refused.ok())
+    context.TryCancel();  // else the coordinator has ended it, and a cancellation would hide why
   const grpc::Status status = stream->Finish();
   CAROUSEL_RETURN_IF_ERROR(refused);
-  if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) return absl::FailedPreconditionError(status.error_message());
+  if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION)
+    return absl::FailedPreconditionError(status.error_message());
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status RunSessions(const SessionOptions& options, WorkerHost* host, Log* log, const std::function<bool()>& stopping) {
+absl::Status RunSessions(const SessionOptions& options, WorkerHost* host, Log* log,
+                         const std::function<bool()>& stopping) {
   while (!stopping()) {
     CAROUSEL_RETURN_IF_ERROR(RunSession(options, host, log, stopping));
     if (!stopping()) std::this_thread::sleep_for(kRetryInterval);

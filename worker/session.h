@@ -1,5 +1,6 @@
-// Session: the stream that a worker keeps open to its coordinator. While it stands, messages go both ways; when it ends, the worker lets its
-// stage go (a worker out of contact stops before the coordinator declares it lost) and tries again.
+// Session: the stream that a worker keeps open to its coordinator. While it stands, messages go
+// both ways; when it ends, the worker lets its stage go (a worker out of contact stops before the
+// coordinator declares it lost) and tries again.
 #pragma once
 
 #include <functional>
@@ -15,12 +16,15 @@ namespace carousel {
 struct SessionOptions {
   std::string coordinator;  // address
   Hello hello;
-  // Called with the welcome before anything else is handled, e.g. to claim the store for the cluster; an error ends the worker.
+  // Called with the welcome before anything else is handled, e.g. to claim the store for the
+  // cluster; an error ends the worker.
   std::function<absl::Status(const Welcome&)> on_welcome;
 };
 
-// Runs sessions one after the other until `stopping` says so or the coordinator refuses this worker for good (kFailedPrecondition: another
-// cluster's store, another version): then returns that refusal. One thread.
-absl::Status RunSessions(const SessionOptions& options, WorkerHost* host, Log* log, const std::function<bool()>& stopping);
+// Runs sessions one after the other until `stopping` says so or the coordinator refuses this worker
+// for good (kFailedPrecondition: another cluster's store, another version): then returns that
+// refusal. One thread.
+absl::Status RunSessions(const SessionOptions& options, WorkerHost* host, Log* log,
+                         const std::function<bool()>& stopping);
 
 }  // namespace carousel

@@ -14,10 +14,13 @@ namespace {
 
 class LocalShard : public ShardSource {
  public:
-  explicit LocalShard(std::unique_ptr<ShardReader> reader) : reader_(std::move(reader)), chunks_(ChunksOf(reader_->record())) {}
+  explicit LocalShard(std::unique_ptr<ShardReader> reader)
+      : reader_(std::move(reader)), chunks_(ChunksOf(reader_->record())) {}
 
   const ShardRecord& record() const override { return reader_->record(); }
-  absl::StatusOr<std::string> NextChunk() override { return reader_->ReadChunk(chunks_[next_++].place); }
+  absl::StatusOr<std::string> NextChunk() override {
+    return reader_->ReadChunk(chunks_[next_++].place);
+  }
 
  private:
   std::unique_ptr<ShardReader> reader_;
@@ -28,7 +31,8 @@ class LocalShard : public ShardSource {
 class RemoteShard : public ShardSource {
  public:
   RemoteShard(std::string holder, const std::string& address)
-      : holder_(std::move(holder)), stub_(Worker::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))) {}
+      : holder_(std::move(holder)),
+        stub_(Worker::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))) {}
 
   absl::Status Open(const ShardId& shard) {
     ReadShardRequest request;
@@ -54,7 +58,8 @@ class RemoteShard : public ShardSource {
  private:
   absl::Status Broken() {
     const grpc::Status status = stream_->Finish();
-    return absl::UnavailableError(absl::StrCat("cannot read a shard from worker ", holder_, ": ", status.error_message()));
+    return absl::UnavailableError(
+        absl::StrCat("cannot read a shard from worker ", holder_, ": ", status.error_message()));
   }
 
   const std::string holder_;
@@ -64,7 +69,8 @@ class RemoteShard : public ShardSource {
   ShardRecord record_;
 };
 
-std::string AddressOf(const std::string& worker, const google::protobuf::RepeatedPtrField<Holder>& holders) {
+std::string AddressOf(const std::string& worker,
+                      const google::protobuf::RepeatedPtrField<Holder>& holders) {
   for (const Holder& holder : holders) {
     if (holder.worker() == worker) return holder.address();
   }
@@ -73,18 +79,22 @@ std::string AddressOf(const std::string& worker, const google::protobuf::Repeate
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ShardSource>> OpenLocalShard(const ShardStore& shards, const ShardId& shard) {
+absl::StatusOr<std::unique_ptr<ShardSource>> OpenLocalShard(const ShardStore& shards,
+                                                            const ShardId& shard) {
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<ShardReader> reader, shards.OpenShard(shard));
   return std::make_unique<LocalShard>(std::move(reader));
 }
 
-absl::StatusOr<std::unique_ptr<ShardSource>> OpenRemoteShard(const std::string& holder, const std::string& address, const ShardId& shard) {
+absl::StatusOr<std::unique_ptr<ShardSource>> OpenRemoteShard(const std::string& holder,
+                                                             const std::string& address,
+                                                             const ShardId& shard) {
   auto source = std::make_unique<RemoteShard>(holder, address);
   CAROUSEL_RETURN_IF_ERROR(source->Open(shard));
   return source;
 }
 
-absl::Status StreamShard(const ShardStore& shards, const ShardId& shard, const std::function<bool(const ShardPiece&)>& send) {
+absl::Status StreamShard(const ShardStore& shards, const ShardId& shard,
+                         const std::function<bool(const ShardPiece&)>& send) {
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<ShardReader> reader, shards.OpenShard(shard));
   ShardPiece piece;
   *piece.mutable_record() = reader->record();
@@ -100,16 +110,21 @@ absl::Status StreamShard(const ShardStore& shards, const ShardId& shard, const s
 absl::Status RestoreStage(Stage& stage, const ShardStore& shards, const Manifest& manifest,
                           const google::protobuf::RepeatedPtrField<Holder>& holders) {
   for (int unit = stage.first_unit(); unit < stage.end_unit(); ++unit) {
-    if (unit >= manifest.units_size()) return absl::DataLossError(absl::StrCat("the manifest of step ", manifest.step(), " has no unit ", unit));
+    if (unit >= manifest.units_size())
+      return absl::DataLossError(
+          absl::StrCat("the manifest of step ", manifest.step(), " has no unit ", unit));
     const ShardRef& ref = manifest.units(unit);
-    CAROUSEL_ASSIGN_OR_RETURN(const Digest digest, DigestFromBytes(ref.digest(), absl::StrCat("digest of unit ", unit, " in the manifest")));
+    CAROUSEL_ASSIGN_OR_RETURN(
+        const Digest digest,
+        DigestFromBytes(ref.digest(), absl::StrCat("digest of unit ", unit, " in the manifest")));
     const ShardId id = {manifest.job(), manifest.step(), static_cast<uint32_t>(unit)};
     absl::StatusOr<std::unique_ptr<ShardSource>> source = OpenLocalShard(shards, id);
     if (!source.ok() || (*source)->record().digest() != ref.digest()) {
       const std::string address = AddressOf(ref.holder(), holders);
       if (address.empty()) {
-        return absl::FailedPreconditionError(absl::StrCat("unit ", ref.unit_name(), " of step ", manifest.step(), " is held by worker ", ref.holder(),
-                                                          ", which is not attached; start it again with its state folder"));
+        return absl::FailedPreconditionError(absl::StrCat(
+            "unit ", ref.unit_name(), " of step ", manifest.step(), " is held by worker ",
+            ref.holder(), ", which is not attached; start it again with its state folder"));
       }
       source = OpenRemoteShard(ref.holder(), address, id);
     }

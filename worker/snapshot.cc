@@ -33,22 +33,27 @@ absl::Status CheckSameLayout(const ShardRecord& record, const UnitLayout& layout
   bool same = record.tensors_size() == static_cast<int>(layout.tensors.size());
   for (int i = 0; same && i < record.tensors_size(); ++i) {
     const TensorLayout& tensor = layout.tensors[i];
-    same = record.tensors(i).name() == tensor.name && std::equal(tensor.shape.begin(), tensor.shape.end(), record.tensors(i).shape().begin(),
-                                                                 record.tensors(i).shape().end());
+    same = record.tensors(i).name() == tensor.name &&
+           std::equal(tensor.shape.begin(), tensor.shape.end(), record.tensors(i).shape().begin(),
+                      record.tensors(i).shape().end());
   }
   if (same) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(Describe(record), " has other tensors than this model's unit ", UnitName(layout)));
+  return absl::FailedPreconditionError(absl::StrCat(
+      Describe(record), " has other tensors than this model's unit ", UnitName(layout)));
 }
 
 }  // namespace
 
-absl::StatusOr<Snapshot> Snapshot::Take(const Stage& stage, SnapshotLabel label, std::vector<Digest> digests) {
+absl::StatusOr<Snapshot> Snapshot::Take(const Stage& stage, SnapshotLabel label,
+                                        std::vector<Digest> digests) {
   CAROUSEL_CHECK(digests.size() == stage.parameters().size());
   Snapshot snapshot;
   snapshot.label_ = std::move(label);
   for (size_t i = 0; i < stage.parameters().size(); ++i) {
     const UnitParameters& unit = stage.parameters()[i];
-    UnitCopy copy = {.draft = Draft(snapshot.label_, unit.layout(), stage.first_unit() + static_cast<int>(i)), .digest = digests[i]};
+    UnitCopy copy = {
+        .draft = Draft(snapshot.label_, unit.layout(), stage.first_unit() + static_cast<int>(i)),
+        .digest = digests[i]};
     for (const Parameter& tensor : unit.tensors()) {
       std::vector<std::string>& parts = copy.parts.emplace_back();
       for (Part part : kStateParts) parts.emplace_back(tensor.part(part).bytes(), '\0');
@@ -74,7 +79,8 @@ absl::StatusOr<std::vector<ShardRecord>> Snapshot::Write(ShardStore& shards) con
     for (const ChunkSpan& chunk : ChunksOf(unit.draft)) {
       const std::string& part = unit.parts[chunk.place.tensor][static_cast<int>(chunk.place.part)];
       const size_t first = static_cast<size_t>(chunk.place.chunk) * kChunkElements * sizeof(float);
-      CAROUSEL_RETURN_IF_ERROR(writer->Add(chunk.place, std::string_view(part).substr(first, chunk.bytes)));
+      CAROUSEL_RETURN_IF_ERROR(
+          writer->Add(chunk.place, std::string_view(part).substr(first, chunk.bytes)));
     }
     CAROUSEL_ASSIGN_OR_RETURN(ShardRecord record, writer->Finish(unit.digest));
     records.push_back(std::move(record));
@@ -87,14 +93,16 @@ absl::Status RestoreUnit(Stage& stage, int unit, const Digest& expected, ShardSo
   const ShardRecord& record = source.record();
   CAROUSEL_RETURN_IF_ERROR(CheckSameLayout(record, parameters.layout()));
   if (record.digest() != expected.AsBytes()) {
-    return absl::DataLossError(absl::StrCat(Describe(record), " has another digest than its manifest says; take an older checkpoint"));
+    return absl::DataLossError(absl::StrCat(
+        Describe(record), " has another digest than its manifest says; take an older checkpoint"));
   }
   for (const ChunkSpan& chunk : ChunksOf(record)) {
     CAROUSEL_ASSIGN_OR_RETURN(const std::string bytes, source.NextChunk());
     CAROUSEL_RETURN_IF_ERROR(VerifyChunk(record, chunk.place, bytes));
     const Span part = parameters.tensors()[chunk.place.tensor].part(chunk.place.part);
     const int64_t size = static_cast<int64_t>(bytes.size()) / kernels::SizeOf(part.dtype());
-    stage.backend().CopyToDevice(stage.stream(), bytes.data(), part.Slice(chunk.place.chunk * kChunkElements, size));
+    stage.backend().CopyToDevice(stage.stream(), bytes.data(),
+                                 part.Slice(chunk.place.chunk * kChunkElements, size));
     CAROUSEL_RETURN_IF_ERROR(stage.backend().Record(stage.stream()).Wait());  // before `bytes` goes
   }
   return absl::OkStatus();

@@ -1,4 +1,5 @@
-// Snapshot: a stage's state at a step boundary, on its way from the device to the worker's store, and back.
+// Snapshot: a stage's state at a step boundary, on its way from the device to the worker's store,
+// and back.
 //
 // Taking it is the only stall of a checkpoint; writing goes on beside training.
 #pragma once
@@ -27,18 +28,20 @@ struct SnapshotLabel {
 // Plain host memory; may be handed to another thread.
 class Snapshot {
  public:
-  // Copies every weight and moment of the stage. `digests` are the units' as of now (Optimizer::UnitDigests). Waits for the device.
-  static absl::StatusOr<Snapshot> Take(const Stage& stage, SnapshotLabel label, std::vector<Digest> digests);
+  // Copies every weight and moment of the stage. `digests` are the units' as of now
+  // (Optimizer::UnitDigests). Waits for the device.
+  static absl::StatusOr<Snapshot> Take(const Stage& stage, SnapshotLabel label,
+                                       std::vector<Digest> digests);
 
-  // Writes one shard for each unit; durable when it returns. The digests are computed again from what is written: a copy that is not the
-  // state is kDataLoss.
+  // Writes one shard for each unit; durable when it returns. The digests are computed again from
+  // what is written: a copy that is not the state is kDataLoss.
   absl::StatusOr<std::vector<ShardRecord>> Write(ShardStore& shards) const;
 
   const SnapshotLabel& label() const { return label_; }
 
  private:
   struct UnitCopy {
-    ShardRecord draft;                           // layout
+    ShardRecord draft;                            // layout
     std::vector<std::vector<std::string>> parts;  // [tensor][part] bytes
     Digest digest;
   };
@@ -54,8 +57,9 @@ class ShardSource {
   virtual absl::StatusOr<std::string> NextChunk() = 0;
 };
 
-// Fills unit `unit` of the stage (counted in the model) from a shard whose digest must be `expected`; every chunk is verified before it goes to
-// the device. kDataLoss and kFailedPrecondition name unit and tensor.
+// Fills unit `unit` of the stage (counted in the model) from a shard whose digest must be
+// `expected`; every chunk is verified before it goes to the device. kDataLoss and
+// kFailedPrecondition name unit and tensor.
 absl::Status RestoreUnit(Stage& stage, int unit, const Digest& expected, ShardSource& source);
 
 }  // namespace carousel

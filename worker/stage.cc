@@ -8,11 +8,16 @@ namespace carousel {
 using kernels::DType;
 using kernels::Span;
 
-absl::StatusOr<std::unique_ptr<Stage>> Stage::Create(kernels::Backend* backend, kernels::Stream stream, const StageOptions& options) {
-  CAROUSEL_CHECK(options.first_unit < options.end_unit && options.end_unit <= static_cast<int>(options.layout->units.size()));
+absl::StatusOr<std::unique_ptr<Stage>> Stage::Create(kernels::Backend* backend,
+                                                     kernels::Stream stream,
+                                                     const StageOptions& options) {
+  CAROUSEL_CHECK(options.first_unit < options.end_unit &&
+                 options.end_unit <= static_cast<int>(options.layout->units.size()));
   std::unique_ptr<Stage> stage(new Stage(backend, stream, options));
   for (int unit = options.first_unit; unit < options.end_unit; ++unit) {
-    CAROUSEL_ASSIGN_OR_RETURN(UnitParameters parameters, UnitParameters::Allocate(*backend, options.layout->units[unit], options.capacity.dtype));
+    CAROUSEL_ASSIGN_OR_RETURN(
+        UnitParameters parameters,
+        UnitParameters::Allocate(*backend, options.layout->units[unit], options.capacity.dtype));
     stage->parameters_.push_back(std::move(parameters));
   }
   CAROUSEL_RETURN_IF_ERROR(stage->AllocateBorders());
@@ -30,20 +35,24 @@ absl::Status Stage::AllocateBorders() {
     const bool rows = border > 0 && border < static_cast<int>(options_.layout->units.size());
     SlotBuffer forward, backward;
     if (rows) {
-      CAROUSEL_ASSIGN_OR_RETURN(forward, SlotBuffer::Allocate(*backend_, options_.capacity, width, options_.capacity.dtype));
-      CAROUSEL_ASSIGN_OR_RETURN(backward, SlotBuffer::Allocate(*backend_, one, width, options_.capacity.dtype));
+      CAROUSEL_ASSIGN_OR_RETURN(forward, SlotBuffer::Allocate(*backend_, options_.capacity, width,
+                                                              options_.capacity.dtype));
+      CAROUSEL_ASSIGN_OR_RETURN(
+          backward, SlotBuffer::Allocate(*backend_, one, width, options_.capacity.dtype));
     }
     border_.push_back(std::move(forward));
     gradient_.push_back(std::move(backward));
   }
-  CAROUSEL_ASSIGN_OR_RETURN(non_finite_, backend_->Allocate((options_.end_unit - options_.first_unit) * sizeof(int32_t)));
+  CAROUSEL_ASSIGN_OR_RETURN(
+      non_finite_, backend_->Allocate((options_.end_unit - options_.first_unit) * sizeof(int32_t)));
   return absl::OkStatus();
 }
 
 absl::Status Stage::TieHead() {
   const bool head = options_.end_unit == static_cast<int>(options_.layout->units.size());
   if (!head || !options_.model->tie_embeddings()) return absl::OkStatus();
-  const int64_t bytes = options_.model->vocab_size() * options_.model->dim() * kernels::SizeOf(options_.capacity.dtype);
+  const int64_t bytes = options_.model->vocab_size() * options_.model->dim() *
+                        kernels::SizeOf(options_.capacity.dtype);
   CAROUSEL_ASSIGN_OR_RETURN(tied_gradient_, backend_->Allocate(bytes));
   if (has_embedding()) {
     tied_matrix_ = parameters_.front().tensors().front().weight;
@@ -56,8 +65,12 @@ absl::Status Stage::TieHead() {
 
 absl::Status Stage::BuildUnits() {
   for (UnitParameters& parameters : parameters_) {
-    const UnitContext context = {.backend = backend_, .stream = stream_, .model = options_.model, .capacity = options_.capacity,
-                                 .parameters = &parameters, .workspace = &workspace_};
+    const UnitContext context = {.backend = backend_,
+                                 .stream = stream_,
+                                 .model = options_.model,
+                                 .capacity = options_.capacity,
+                                 .parameters = &parameters,
+                                 .workspace = &workspace_};
     std::unique_ptr<Unit> unit;
     switch (parameters.layout().kind) {
       case UnitKind::kEmbedding: {
@@ -78,9 +91,10 @@ absl::Status Stage::BuildUnits() {
       }
       case UnitKind::kHead: {
         const bool tied = !tied_matrix_.empty();
-        CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<LossUnit> head,
-                                  NewHeadUnit(context, tied ? tied_matrix_ : parameters.Find("lm_head.weight").weight,
-                                              tied ? tied_gradient() : parameters.Find("lm_head.weight").gradient));
+        CAROUSEL_ASSIGN_OR_RETURN(
+            std::unique_ptr<LossUnit> head,
+            NewHeadUnit(context, tied ? tied_matrix_ : parameters.Find("lm_head.weight").weight,
+                        tied ? tied_gradient() : parameters.Find("lm_head.weight").gradient));
         head_ = head.get();
         unit = std::move(head);
         break;
@@ -92,11 +106,13 @@ absl::Status Stage::BuildUnits() {
 }
 
 void Stage::Initialize(uint64_t seed) {
-  for (const UnitParameters& parameters : parameters_) parameters.Initialize(*backend_, stream_, seed);
+  for (const UnitParameters& parameters : parameters_)
+    parameters.Initialize(*backend_, stream_, seed);
   if (tied_copy_.bytes() == 0) return;
   // The copy is the embedding's values, made the same way: a function of (seed, tensor, index).
   CAROUSEL_CHECK(!has_embedding());
-  InitializeTensor(*backend_, stream_, options_.layout->units.front().tensors.front(), seed, tied_matrix_);
+  InitializeTensor(*backend_, stream_, options_.layout->units.front().tensors.front(), seed,
+                   tied_matrix_);
 }
 
 void Stage::ResetStepCounters() {
@@ -118,7 +134,8 @@ void Stage::Forward(const Segment& segment) {
     const Span y = head ? Span() : border_[unit + 1].Rows(segment);
     units_[unit]->Forward(segment, x, y);
     const Span seen = head ? head_->losses(segment) : y;
-    backend_->Enqueue(stream_, kernels::CountNonFinite{.x = seen, .count = non_finite().Slice(unit, 1)});
+    backend_->Enqueue(stream_,
+                      kernels::CountNonFinite{.x = seen, .count = non_finite().Slice(unit, 1)});
   }
 }
 
@@ -127,7 +144,8 @@ void Stage::BackwardInput(const Segment& segment) {
   for (int unit = static_cast<int>(units_.size()) - 1; unit >= 0; --unit) {
     const bool head = head_ != nullptr && unit + 1 == static_cast<int>(units_.size());
     const bool embedding = has_embedding() && unit == 0;
-    units_[unit]->BackwardInput(segment, embedding ? Span() : border_[unit].Rows(segment), head ? Span() : gradient_[unit + 1].Rows(g),
+    units_[unit]->BackwardInput(segment, embedding ? Span() : border_[unit].Rows(segment),
+                                head ? Span() : gradient_[unit + 1].Rows(g),
                                 embedding ? Span() : gradient_[unit].Rows(g));
   }
 }
@@ -137,7 +155,8 @@ void Stage::BackwardWeight(const Segment& run) {
   for (int unit = static_cast<int>(units_.size()) - 1; unit >= 0; --unit) {
     const bool head = head_ != nullptr && unit + 1 == static_cast<int>(units_.size());
     const bool embedding = has_embedding() && unit == 0;
-    units_[unit]->BackwardWeight(run, embedding ? Span() : border_[unit].Rows(run), head ? Span() : gradient_[unit + 1].Rows(g));
+    units_[unit]->BackwardWeight(run, embedding ? Span() : border_[unit].Rows(run),
+                                 head ? Span() : gradient_[unit + 1].Rows(g));
   }
 }
 

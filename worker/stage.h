@@ -1,7 +1,8 @@
 // Stage: consecutive units on one backend, with the rows that pass between them.
 //
-// The rows at every unit border are stored once, in the job's dtype: what a stage border sends is exactly what it would have kept, so where
-// the stack is cut changes no bit. Calls enqueue operations and return; who wants results waits for an event of the stream.
+// The rows at every unit border are stored once, in the job's dtype: what a stage border sends is
+// exactly what it would have kept, so where the stack is cut changes no bit. Calls enqueue
+// operations and return; who wants results waits for an event of the stream.
 //
 // Not thread-safe: one executor drives one stage.
 #pragma once
@@ -28,7 +29,9 @@ struct StageOptions {
 
 class Stage {
  public:
-  static absl::StatusOr<std::unique_ptr<Stage>> Create(kernels::Backend* backend, kernels::Stream stream, const StageOptions& options);
+  static absl::StatusOr<std::unique_ptr<Stage>> Create(kernels::Backend* backend,
+                                                       kernels::Stream stream,
+                                                       const StageOptions& options);
 
   int first_unit() const { return options_.first_unit; }
   int end_unit() const { return options_.end_unit; }
@@ -37,17 +40,28 @@ class Stage {
   kernels::Backend& backend() const { return *backend_; }
   kernels::Stream stream() const { return stream_; }
 
-  // Rows at the stage's own borders, [rows, D]: filled by the transport (or a neighbour) before Forward or BackwardInput, read from after.
+  // Rows at the stage's own borders, [rows, D]: filled by the transport (or a neighbour) before
+  // Forward or BackwardInput, read from after.
   kernels::Span Input(const Segment& segment) const { return border_.front().Rows(segment); }
   kernels::Span Output(const Segment& segment) const { return border_.back().Rows(segment); }
-  kernels::Span OutputGradient(const Segment& segment) const { return gradient_.back().Rows(InSlot(segment)); }
-  kernels::Span InputGradient(const Segment& segment) const { return gradient_.front().Rows(InSlot(segment)); }
+  kernels::Span OutputGradient(const Segment& segment) const {
+    return gradient_.back().Rows(InSlot(segment));
+  }
+  kernels::Span InputGradient(const Segment& segment) const {
+    return gradient_.front().Rows(InSlot(segment));
+  }
   // Rows that enter a unit, and their gradient.
-  kernels::Span UnitInput(int unit, const Segment& segment) const { return border_[unit - first_unit()].Rows(segment); }
-  kernels::Span UnitInputGradient(int unit, const Segment& segment) const { return gradient_[unit - first_unit()].Rows(InSlot(segment)); }
+  kernels::Span UnitInput(int unit, const Segment& segment) const {
+    return border_[unit - first_unit()].Rows(segment);
+  }
+  kernels::Span UnitInputGradient(int unit, const Segment& segment) const {
+    return gradient_[unit - first_unit()].Rows(InSlot(segment));
+  }
 
   // What unit `unit` carries into segment `index` (> 0).
-  std::vector<CarriedState> Carried(int unit, int slot, int index) const { return units_[unit - first_unit()]->Carried(slot, index); }
+  std::vector<CarriedState> Carried(int unit, int slot, int index) const {
+    return units_[unit - first_unit()]->Carried(slot, index);
+  }
 
   void Forward(const Segment& segment);
   void BackwardInput(const Segment& segment);
@@ -60,12 +74,17 @@ class Stage {
   const std::vector<UnitParameters>& parameters() const { return parameters_; }
   LossUnit* head() const { return head_; }
 
-  // The head's matrix and its gradient when the model ties it to the embedding, else empty. On a stage without the embedding the matrix is a
-  // copy, which the transport refreshes after each update. Both [V, D].
+  // The head's matrix and its gradient when the model ties it to the embedding, else empty. On a
+  // stage without the embedding the matrix is a copy, which the transport refreshes after each
+  // update. Both [V, D].
   kernels::Span tied_matrix() const { return tied_matrix_; }
-  kernels::Span tied_gradient() const { return tied_gradient_.bytes() > 0 ? tied_gradient_.As(options_.capacity.dtype) : kernels::Span(); }
+  kernels::Span tied_gradient() const {
+    return tied_gradient_.bytes() > 0 ? tied_gradient_.As(options_.capacity.dtype)
+                                      : kernels::Span();
+  }
 
-  // i32 [units]: number of elements of each unit's output that were not finite since the last ResetStepCounters.
+  // i32 [units]: number of elements of each unit's output that were not finite since the last
+  // ResetStepCounters.
   kernels::Span non_finite() const { return non_finite_.As(kernels::DType::kI32); }
   // The head's sum of losses since then. Waits for the device.
   absl::StatusOr<double> LossSum();
@@ -73,7 +92,8 @@ class Stage {
   void ResetStepCounters();
 
  private:
-  Stage(kernels::Backend* backend, kernels::Stream stream, const StageOptions& options) : backend_(backend), stream_(stream), options_(options) {}
+  Stage(kernels::Backend* backend, kernels::Stream stream, const StageOptions& options)
+      : backend_(backend), stream_(stream), options_(options) {}
   absl::Status AllocateBorders();
   absl::Status TieHead();
   absl::Status BuildUnits();

@@ -26,22 +26,28 @@ int64_t ResidentBytes() {
 
 // The largest tensor that an edge of this job carries: rows of a micro-batch, or a tied matrix.
 int64_t MaxTensorBytes(const JobSpec& job) {
-  const int64_t rows = job.numerics().micro_batch_size() * job.data().sequence_length() * job.model().dim();
+  const int64_t rows =
+      job.numerics().micro_batch_size() * job.data().sequence_length() * job.model().dim();
   const int64_t matrix = job.model().vocab_size() * job.model().dim();
   constexpr int64_t kRecords = 64 << 20;  // evidence of the largest models
   return std::max<int64_t>(std::max(rows, matrix) * static_cast<int64_t>(sizeof(float)), kRecords);
 }
 
 EdgeOptions EdgesOf(const Install& install) {
-  EdgeOptions options = {.job = install.plan().job(), .epoch = install.plan().epoch(), .stage = install.stage(),
-                         .credits = std::max(1, install.plan().credits()), .max_tensor_bytes = MaxTensorBytes(install.spec())};
-  for (const StagePlan& stage : install.plan().stages()) options.addresses.push_back(stage.address());
+  EdgeOptions options = {.job = install.plan().job(),
+                         .epoch = install.plan().epoch(),
+                         .stage = install.stage(),
+                         .credits = std::max(1, install.plan().credits()),
+                         .max_tensor_bytes = MaxTensorBytes(install.spec())};
+  for (const StagePlan& stage : install.plan().stages())
+    options.addresses.push_back(stage.address());
   return options;
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<StageRunner>> StageRunner::Install(const RunnerEnvironment& environment, const carousel::Install& install) {
+absl::StatusOr<std::unique_ptr<StageRunner>> StageRunner::Install(
+    const RunnerEnvironment& environment, const carousel::Install& install) {
   std::unique_ptr<StageRunner> runner(new StageRunner(environment, install));
   CAROUSEL_RETURN_IF_ERROR(runner->Build());
   CAROUSEL_RETURN_IF_ERROR(runner->Restore());
@@ -56,12 +62,20 @@ absl::Status StageRunner::Build() {
   const StagePlan& mine = plan.stages(install_.stage());
   layout_ = LayOut(job.model());
   CAROUSEL_ASSIGN_OR_RETURN(reader_, OpenTrainingData(job));
-  const StageOptions options = {.model = &install_.spec().model(), .layout = &layout_, .first_unit = mine.first_unit(), .end_unit = mine.end_unit(),
+  const StageOptions options = {.model = &install_.spec().model(),
+                                .layout = &layout_,
+                                .first_unit = mine.first_unit(),
+                                .end_unit = mine.end_unit(),
                                 .capacity = CapacityOf(job, mine.slots(), plan.segments())};
-  CAROUSEL_ASSIGN_OR_RETURN(stage_, Stage::Create(env_.backend, env_.backend->NewStream(), options));
+  CAROUSEL_ASSIGN_OR_RETURN(stage_,
+                            Stage::Create(env_.backend, env_.backend->NewStream(), options));
   transport_ = std::make_shared<GrpcTransport>(env_.backend, EdgesOf(install_));
-  CAROUSEL_ASSIGN_OR_RETURN(executor_, Executor::Create({.job = &install_.spec(), .layout = &layout_, .plan = &install_.plan(),
-                                                         .stage_index = install_.stage(), .stage = stage_.get(), .transport = transport_.get(),
+  CAROUSEL_ASSIGN_OR_RETURN(executor_, Executor::Create({.job = &install_.spec(),
+                                                         .layout = &layout_,
+                                                         .plan = &install_.plan(),
+                                                         .stage_index = install_.stage(),
+                                                         .stage = stage_.get(),
+                                                         .transport = transport_.get(),
                                                          .reader = &*reader_}));
   env_.transports->Add(transport_);
   return absl::OkStatus();
@@ -73,7 +87,8 @@ absl::Status StageRunner::Restore() {
     return env_.backend->Record(stage_->stream()).Wait();
   }
   const Manifest& manifest = install_.restore();
-  CAROUSEL_RETURN_IF_ERROR(CheckCursor(manifest.cursor(), CursorTermsOf(install_.spec(), *reader_), manifest.step()));
+  CAROUSEL_RETURN_IF_ERROR(
+      CheckCursor(manifest.cursor(), CursorTermsOf(install_.spec(), *reader_), manifest.step()));
   CAROUSEL_RETURN_IF_ERROR(RestoreStage(*stage_, *env_.shards, manifest, install_.holders()));
   step_ = manifest.step();
   return absl::OkStatus();
@@ -118,7 +133,8 @@ void StageRunner::Run() {
 absl::Status StageRunner::RunSteps() {
   CAROUSEL_RETURN_IF_ERROR(executor_->ShareTiedMatrix(step_));
   while (step_ < install_.spec().steps()) {
-    CAROUSEL_ASSIGN_OR_RETURN(const StepDecision decision, executor_->RunStep(step_, TakeBoundary()));
+    CAROUSEL_ASSIGN_OR_RETURN(const StepDecision decision,
+                              executor_->RunStep(step_, TakeBoundary()));
     if (!decision.apply) return absl::AbortedError(decision.reason);
     ++step_;
     CAROUSEL_ASSIGN_OR_RETURN(std::vector<Digest> digests, executor_->optimizer().UnitDigests());
@@ -135,7 +151,9 @@ Executor::Boundary StageRunner::TakeBoundary() {
   const int64_t every = install_.spec().checkpoint().every_steps();
   const bool ends = after == install_.spec().steps();
   MutexLock lock(&mutex_);
-  const Executor::Boundary taken = {.checkpoint = boundary_.checkpoint || ends || (every > 0 && after % every == 0), .stop = boundary_.stop || ends};
+  const Executor::Boundary taken = {
+      .checkpoint = boundary_.checkpoint || ends || (every > 0 && after % every == 0),
+      .stop = boundary_.stop || ends};
   if (last_stage()) boundary_ = {};
   return taken;
 }
@@ -163,9 +181,13 @@ absl::Status StageRunner::Report(const StepDecision& decision, const std::vector
 
 absl::Status StageRunner::BeginCheckpoint(std::vector<Digest> digests) {
   CAROUSEL_RETURN_IF_ERROR(FinishCheckpoint());  // one at a time
-  const SnapshotLabel label = {.job = job(), .epoch = static_cast<int64_t>(epoch()), .step = step_, .contract_hash = ContractHash(install_.spec())};
+  const SnapshotLabel label = {.job = job(),
+                               .epoch = static_cast<int64_t>(epoch()),
+                               .step = step_,
+                               .contract_hash = ContractHash(install_.spec())};
   CAROUSEL_ASSIGN_OR_RETURN(Snapshot snapshot, Snapshot::Take(*stage_, label, std::move(digests)));
-  checkpoint_writer_ = std::thread([this, snapshot = std::move(snapshot)] { WriteCheckpoint(snapshot); });
+  checkpoint_writer_ =
+      std::thread([this, snapshot = std::move(snapshot)] { WriteCheckpoint(snapshot); });
   return absl::OkStatus();
 }
 
@@ -182,7 +204,8 @@ void StageRunner::WriteCheckpoint(const Snapshot& snapshot) {
   prepared.set_epoch(epoch());
   prepared.set_step(snapshot.label().step);
   for (ShardRecord& shard : *shards) prepared.add_shards()->Swap(&shard);
-  *prepared.mutable_cursor() = CursorAt(CursorTermsOf(install_.spec(), *reader_), snapshot.label().step);
+  *prepared.mutable_cursor() =
+      CursorAt(CursorTermsOf(install_.spec(), *reader_), snapshot.label().step);
   env_.send(message);
 }
 
@@ -197,10 +220,13 @@ void StageRunner::SendFailure(const absl::Status& status) {
   StageFailure& failure = *message.mutable_failure();
   failure.set_job(job());
   failure.set_epoch(epoch());
-  failure.set_step(step_ + 1);  // the one it was in, as people count: step N is the one after which N are applied
+  failure.set_step(
+      step_ +
+      1);  // the one it was in, as people count: step N is the one after which N are applied
   failure.set_reason(std::string(status.message()));
   failure.set_non_finite(absl::IsAborted(status));
-  if (const std::optional<int> lost = LostStageOf(status); lost.has_value()) failure.set_lost_worker(install_.plan().stages(*lost).worker());
+  if (const std::optional<int> lost = LostStageOf(status); lost.has_value())
+    failure.set_lost_worker(install_.plan().stages(*lost).worker());
   env_.send(message);
 }
 

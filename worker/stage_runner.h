@@ -1,5 +1,6 @@
-// StageRunner: one stage of one epoch on this worker, from its installation to its end: state restored or initialised, edges to its
-// neighbours, a thread that runs step after step, checkpoints beside it.
+// StageRunner: one stage of one epoch on this worker, from its installation to its end: state
+// restored or initialised, edges to its neighbours, a thread that runs step after step, checkpoints
+// beside it.
 #pragma once
 
 #include <atomic>
@@ -29,20 +30,25 @@ struct RunnerEnvironment {
   std::function<void(const WorkerMessage&)> send;
 };
 
-// Thread-safe. Its thread ends by itself (after the last step, at a stop, at a failure) or by Abandon.
+// Thread-safe. Its thread ends by itself (after the last step, at a stop, at a failure) or by
+// Abandon.
 class StageRunner {
  public:
-  // Builds the stage, restores it from the manifest or initialises it from the seed, and opens its inbox to its neighbours. Blocks.
-  static absl::StatusOr<std::unique_ptr<StageRunner>> Install(const RunnerEnvironment& environment, const carousel::Install& install);
+  // Builds the stage, restores it from the manifest or initialises it from the seed, and opens its
+  // inbox to its neighbours. Blocks.
+  static absl::StatusOr<std::unique_ptr<StageRunner>> Install(const RunnerEnvironment& environment,
+                                                              const carousel::Install& install);
   ~StageRunner();  // Abandon
 
-  // Runs steps from here on, on a thread of its own: StepReport after each, Prepared after each checkpoint, Stopped or StageFailure last.
+  // Runs steps from here on, on a thread of its own: StepReport after each, Prepared after each
+  // checkpoint, Stopped or StageFailure last.
   void Start();
 
   // The last stage puts this into its next decision. Asking twice is asking once.
   void RequestBoundary(bool checkpoint, bool stop);
 
-  // Breaks off the step under way and ends the thread. What was committed stays; what was not is as if it had never been.
+  // Breaks off the step under way and ends the thread. What was committed stays; what was not is as
+  // if it had never been.
   void Abandon(const std::string& reason);
 
   const std::string& job() const { return install_.plan().job(); }
@@ -50,7 +56,8 @@ class StageRunner {
   int64_t step() const { return step_; }
 
  private:
-  StageRunner(const RunnerEnvironment& environment, const carousel::Install& install) : env_(environment), install_(install) {}
+  StageRunner(const RunnerEnvironment& environment, const carousel::Install& install)
+      : env_(environment), install_(install) {}
   absl::Status Build();
   absl::Status Restore();
 

@@ -1,4 +1,5 @@
-// A span's content on its way to the host: the sending half of transports that go through host memory.
+// A span's content on its way to the host: the sending half of transports that go through host
+// memory.
 #pragma once
 
 #include <functional>
@@ -14,11 +15,14 @@ namespace carousel {
 // Thread-safe. Borrows the backend.
 class StagedCopier {
  public:
-  explicit StagedCopier(kernels::Backend* backend) : backend_(backend), stream_(backend->NewStream()) {}
+  explicit StagedCopier(kernels::Backend* backend)
+      : backend_(backend), stream_(backend->NewStream()) {}
 
-  // Copies the span, as of `ready`, to the host and calls `then` with its bytes. The event completes when the span may be written again,
-  // which is before `then` returns what it does with them.
-  kernels::Event Copy(kernels::Span span, const kernels::Event& ready, std::function<void(std::string)> then) {
+  // Copies the span, as of `ready`, to the host and calls `then` with its bytes. The event
+  // completes when the span may be written again, which is before `then` returns what it does with
+  // them.
+  kernels::Event Copy(kernels::Span span, const kernels::Event& ready,
+                      std::function<void(std::string)> then) {
     auto bytes = std::make_shared<std::string>(span.bytes(), '\0');
     kernels::Event copied;
     {

@@ -10,11 +10,13 @@
 namespace carousel {
 namespace {
 
-// The first unit whose output was not finite, or the last tensor (gradients flow from last to first) whose gradient was not.
+// The first unit whose output was not finite, or the last tensor (gradients flow from last to
+// first) whose gradient was not.
 std::string WhereItArose(const ModelLayout& layout, const StepEvidence& evidence) {
   for (size_t unit = 0; unit < evidence.non_finite.size(); ++unit) {
     if (evidence.non_finite[unit] > 0) {
-      return absl::StrCat(evidence.non_finite[unit], " values of the output of unit ", unit, " (", UnitName(layout.units[unit]), ") were not finite");
+      return absl::StrCat(evidence.non_finite[unit], " values of the output of unit ", unit, " (",
+                          UnitName(layout.units[unit]), ") were not finite");
     }
   }
   std::string where;
@@ -22,7 +24,9 @@ std::string WhereItArose(const ModelLayout& layout, const StepEvidence& evidence
   for (size_t unit = 0; unit < layout.units.size(); ++unit) {
     for (const TensorLayout& tensor : layout.units[unit].tensors) {
       for (int64_t g = 0; g < kernels::GranuleCount(tensor.Elements()); ++g, ++granule) {
-        if (!std::isfinite(evidence.squares[granule])) where = absl::StrCat("the gradient of ", tensor.name, " (unit ", unit, ") was not finite");
+        if (!std::isfinite(evidence.squares[granule]))
+          where =
+              absl::StrCat("the gradient of ", tensor.name, " (unit ", unit, ") was not finite");
       }
     }
   }
@@ -53,7 +57,8 @@ kernels::LearningRateSchedule ScheduleOf(const JobSpec& job) {
 
 }  // namespace
 
-StepDecision DecideStep(const JobSpec& job, const ModelLayout& layout, int64_t step, const StepEvidence& evidence) {
+StepDecision DecideStep(const JobSpec& job, const ModelLayout& layout, int64_t step,
+                        const StepEvidence& evidence) {
   double squares = 0;
   for (double partial : evidence.squares) squares += partial;
   const double tokens = static_cast<double>(evidence.tokens);
@@ -74,7 +79,8 @@ StepDecision DecideStep(const JobSpec& job, const ModelLayout& layout, int64_t s
   update.beta2 = optimizer.beta2();
   update.epsilon = optimizer.epsilon();
   update.weight_decay = optimizer.weight_decay();
-  const kernels::BiasCorrections corrections = kernels::AdamWBiasCorrections(optimizer.beta1(), optimizer.beta2(), step + 1);
+  const kernels::BiasCorrections corrections =
+      kernels::AdamWBiasCorrections(optimizer.beta1(), optimizer.beta2(), step + 1);
   update.correction1 = corrections.first;
   update.correction2 = corrections.second;
   return decision;

@@ -15,7 +15,8 @@ std::string EncodeEvidence(const StepEvidence& evidence) {
 
 absl::StatusOr<StepEvidence> DecodeEvidence(std::string_view bytes) {
   EvidenceRecord record;
-  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::DataLossError("a neighbour's evidence of the step is no EvidenceRecord");
+  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return absl::DataLossError("a neighbour's evidence of the step is no EvidenceRecord");
   StepEvidence evidence;
   evidence.loss_sum = record.loss_sum();
   evidence.tokens = record.tokens();
@@ -45,14 +46,20 @@ std::string EncodeDecision(const StepDecision& decision) {
 
 absl::StatusOr<StepDecision> DecodeDecision(std::string_view bytes) {
   DecisionRecord record;
-  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::DataLossError("a neighbour's decision on the step is no DecisionRecord");
+  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return absl::DataLossError("a neighbour's decision on the step is no DecisionRecord");
   StepDecision decision;
   decision.apply = record.apply();
   decision.reason = record.reason();
   decision.loss = record.loss();
   decision.grad_norm = record.grad_norm();
-  decision.update = {.scale = record.scale(), .learning_rate = record.learning_rate(), .beta1 = record.beta1(), .beta2 = record.beta2(),
-                     .epsilon = record.epsilon(), .weight_decay = record.weight_decay(), .correction1 = record.correction1(),
+  decision.update = {.scale = record.scale(),
+                     .learning_rate = record.learning_rate(),
+                     .beta1 = record.beta1(),
+                     .beta2 = record.beta2(),
+                     .epsilon = record.epsilon(),
+                     .weight_decay = record.weight_decay(),
+                     .correction1 = record.correction1(),
                      .correction2 = record.correction2()};
   decision.checkpoint = record.checkpoint();
   decision.stop = record.stop();

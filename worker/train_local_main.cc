@@ -1,7 +1,7 @@
-// train_local: a job in one process, for reading, debugging and comparing bits. The service must repeat what it prints.
+// train_local: a job in one process, for reading, debugging and comparing bits. The service must
+// repeat what it prints.
 
 #include <CLI/CLI.hpp>
-
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -40,8 +40,10 @@ absl::StatusOr<JobSpec> LoadJob(const Options& options) {
 
 absl::Status Train(const Options& options) {
   CAROUSEL_ASSIGN_OR_RETURN(const JobSpec job, LoadJob(options));
-  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<kernels::Backend> backend, kernels::NewBackend(options.backend, options.threads));
-  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<LocalTrainer> trainer, LocalTrainer::Create(job, backend.get()));
+  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<kernels::Backend> backend,
+                            kernels::NewBackend(options.backend, options.threads));
+  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<LocalTrainer> trainer,
+                            LocalTrainer::Create(job, backend.get()));
   const auto start = std::chrono::steady_clock::now();
   double loss = 0;
   Digest digest;
@@ -50,16 +52,25 @@ absl::Status Train(const Options& options) {
     CAROUSEL_ASSIGN_OR_RETURN(digest, trainer->StateDigest());
     loss = decision.loss;
     if (options.output == "text") {
-      std::printf("step %lld  loss %.5f  grad_norm %.4f  lr %.3e  state %s\n", static_cast<long long>(trainer->step()), loss, decision.grad_norm,
+      std::printf("step %lld  loss %.5f  grad_norm %.4f  lr %.3e  state %s\n",
+                  static_cast<long long>(trainer->step()), loss, decision.grad_norm,
                   decision.update.learning_rate, digest.Hex().c_str());
       std::fflush(stdout);
     }
   }
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (options.output == "json") {
-    const nlohmann::json result = {{"job", job.name()}, {"state", "done"}, {"step", trainer->step()}, {"loss", loss}, {"tokens", trainer->tokens()},
-                                   {"state_digest", digest.Hex()}, {"contract", ContractHash(job)}, {"seconds", seconds},
-                                   {"tokens_per_second", static_cast<double>(trainer->tokens()) / seconds}};
+    const nlohmann::json result = {
+        {"job", job.name()},
+        {"state", "done"},
+        {"step", trainer->step()},
+        {"loss", loss},
+        {"tokens", trainer->tokens()},
+        {"state_digest", digest.Hex()},
+        {"contract", ContractHash(job)},
+        {"seconds", seconds},
+        {"tokens_per_second", static_cast<double>(trainer->tokens()) / seconds}};
     std::printf("%s\n", result.dump().c_str());
   }
   return absl::OkStatus();
@@ -70,14 +81,20 @@ absl::Status Train(const Options& options) {
 
 int main(int argc, char** argv) {
   carousel::Options options;
-  CLI::App app("Trains a job in one process. The service gives the same bits on any number of workers.\n\n"
-               "  train_local cluster/jobs/smoke.yaml --steps 6 -o json");
+  CLI::App app(
+      "Trains a job in one process. The service gives the same bits on any number of workers.\n\n"
+      "  train_local cluster/jobs/smoke.yaml --steps 6 -o json");
   app.add_option("FILE", options.file, "job file")->required();
-  app.add_option("--steps", options.steps, "steps, and length of the learning-rate schedule; instead of the file's");
-  app.add_option("--threads", options.threads, "threads that compute; change no bit")->check(CLI::Range(1, 1024));
-  app.add_option("--backend", options.backend, "cpu or test")->check(CLI::IsMember({"cpu", "test"}));
-  app.add_option("-o,--output", options.output, "text or json")->check(CLI::IsMember({"text", "json"}));
-  app.add_option("--set", options.overrides, "path=value: any field of the job file");
+  app.add_option("--steps", options.steps,
+                 "steps, and length of the learning-rate schedule; instead of the file's");
+  app.add_option("--threads", options.threads, "threads that compute; change no bit")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--backend", options.backend, "cpu or test")
+      ->check(CLI::IsMember({"cpu", "test"}));
+  app.add_option("-o,--output", options.output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--set", options.overrides, "path=value: any field of the job file")
+      ->allow_extra_args(false);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

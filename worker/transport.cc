@@ -16,7 +16,8 @@ constexpr char kLostStage[] = "carousel/lost-stage";
 std::string Tag::ToString() const {
   std::string name = PayloadKind_Name(kind);
   for (char& c : name) c = c == '_' ? ' ' : static_cast<char>(std::tolower(c));
-  return absl::StrCat(name, " of step ", step, ", micro-batch ", micro_batch, ", segment ", segment);
+  return absl::StrCat(name, " of step ", step, ", micro-batch ", micro_batch, ", segment ",
+                      segment);
 }
 
 absl::Status LostStageError(int stage, std::string_view message) {

@@ -1,8 +1,9 @@
-// Transport: one of the four doors to the world. Edges between the stages of one plan: tensors by device span and event, small records as
-// bytes.
+// Transport: one of the four doors to the world. Edges between the stages of one plan: tensors by
+// device span and event, small records as bytes.
 //
-// Tensors of a directed edge (from, to) arrive in the order in which they were sent; the receiver asks for them in that order by the tag that it
-// expects, and a tag, size, epoch or checksum that differs is an error, never a search. A receiver makes room for a fixed number of tensors
+// Tensors of a directed edge (from, to) arrive in the order in which they were sent; the receiver
+// asks for them in that order by the tag that it expects, and a tag, size, epoch or checksum that
+// differs is an error, never a search. A receiver makes room for a fixed number of tensors
 // (credits); a sender waits for room, so memory is bounded by the plan.
 //
 // Loopback (stages in one process) and gRPC stand behind it; NCCL will.
@@ -32,26 +33,32 @@ struct Tag {
   std::string ToString() const;  // "activation of micro-batch 3, segment 1, step 17"
 };
 
-// Belongs to one stage of one epoch. Send, Recv and their byte forms are called by one thread (the executor's); Abort by any.
+// Belongs to one stage of one epoch. Send, Recv and their byte forms are called by one thread (the
+// executor's); Abort by any.
 class Transport {
  public:
   virtual ~Transport() = default;
 
   // Sends the span's content as of `ready`. The event completes when the span may be written again.
-  virtual kernels::Event Send(int to_stage, const Tag& tag, kernels::Span span, const kernels::Event& ready) = 0;
+  virtual kernels::Event Send(int to_stage, const Tag& tag, kernels::Span span,
+                              const kernels::Event& ready) = 0;
 
-  // Fills the span, which may be written from `free` on, with the next tensor from that stage. The event completes when it is there.
-  virtual kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span, const kernels::Event& free) = 0;
+  // Fills the span, which may be written from `free` on, with the next tensor from that stage. The
+  // event completes when it is there.
+  virtual kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span,
+                              const kernels::Event& free) = 0;
 
   // The same for a small record that lives on the host. ReceiveBytes blocks.
   virtual absl::Status SendBytes(int to_stage, const Tag& tag, std::string bytes) = 0;
   virtual absl::StatusOr<std::string> ReceiveBytes(int from_stage, const Tag& tag) = 0;
 
-  // Everything under way and everything later fails with `reason`. Idempotent; the first reason stays.
+  // Everything under way and everything later fails with `reason`. Idempotent; the first reason
+  // stays.
   virtual void Abort(const absl::Status& reason) = 0;
 };
 
-// The error of an edge whose other end is gone: kUnavailable that remembers the stage, so that the worker behind it can be named.
+// The error of an edge whose other end is gone: kUnavailable that remembers the stage, so that the
+// worker behind it can be named.
 absl::Status LostStageError(int stage, std::string_view message);
 std::optional<int> LostStageOf(const absl::Status& status);
 

@@ -1,13 +1,17 @@
-// Unit: what a pipeline is cut into, i.e. the embedding, one residual block, or the final norm with the head.
+// Unit: what a pipeline is cut into, i.e. the embedding, one residual block, or the final norm with
+// the head.
 //
-// A unit turns the rows of one segment into the next unit's rows, and gradients back; it keeps what backward needs in its slots. Calls only
-// enqueue operations: nothing here looks at a value or waits. The three directions are apart because schedules place them apart:
+// A unit turns the rows of one segment into the next unit's rows, and gradients back; it keeps what
+// backward needs in its slots. Calls only enqueue operations: nothing here looks at a value or
+// waits. The three directions are apart because schedules place them apart:
 //
 //   Forward        segments of a sequence ascending
 //   BackwardInput  segments descending, after their Forward
-//   BackwardWeight a run of adjacent segments after their BackwardInput, runs descending; adds to the gradients, one chain over all rows
+//   BackwardWeight a run of adjacent segments after their BackwardInput, runs descending; adds to
+//   the gradients, one chain over all rows
 //
-// Not thread-safe: one executor drives one stage. A unit borrows its backend, parameters and workspace.
+// Not thread-safe: one executor drives one stage. A unit borrows its backend, parameters and
+// workspace.
 #pragma once
 
 #include <memory>
@@ -23,7 +27,8 @@ namespace carousel {
 
 // A state that a unit carries from segment to segment, and what comes back for it.
 struct CarriedState {
-  const char* name;        // as in the cell's equations: "C", "n", "m", "h", "c"; "conv" for the convolution's rows
+  const char* name;        // as in the cell's equations: "C", "n", "m", "h", "c"; "conv" for the
+                           // convolution's rows
   kernels::Span value;     // layout as in kernels/mlstm.h, slstm.h, causal_conv.h
   kernels::Span gradient;  // empty for the stabiliser m
 };
@@ -32,16 +37,19 @@ class Unit {
  public:
   virtual ~Unit() = default;
 
-  // y = f(x); both [rows, D]. The embedding reads segment.tokens instead of x; the head writes losses instead of y.
+  // y = f(x); both [rows, D]. The embedding reads segment.tokens instead of x; the head writes
+  // losses instead of y.
   virtual void Forward(const Segment& segment, kernels::Span x, kernels::Span y) = 0;
 
-  // dx from dy; both [rows, D] and not the same memory. dy must stay in place until BackwardWeight. x is as Forward saw it.
-  virtual void BackwardInput(const Segment& segment, kernels::Span x, kernels::Span dy, kernels::Span dx) = 0;
+  // dx from dy; both [rows, D] and not the same memory. dy must stay in place until BackwardWeight.
+  // x is as Forward saw it.
+  virtual void BackwardInput(const Segment& segment, kernels::Span x, kernels::Span dy,
+                             kernels::Span dx) = 0;
 
   virtual void BackwardWeight(const Segment& run, kernels::Span x, kernels::Span dy) = 0;
 
-  // What enters segment `index` (> 0) of `slot` from the one before it: for whoever starts from a state that is not the unit's own, or
-  // looks at one.
+  // What enters segment `index` (> 0) of `slot` from the one before it: for whoever starts from a
+  // state that is not the unit's own, or looks at one.
   virtual std::vector<CarriedState> Carried(int slot, int index) const { return {}; }
 };
 
@@ -66,9 +74,11 @@ struct UnitContext {
 // The block's parts of the head that others read: losses and how they are summed.
 class LossUnit : public Unit {
  public:
-  // f64 [1]: sum of the losses of all segments forwarded since ResetLoss, in the order of the calls.
+  // f64 [1]: sum of the losses of all segments forwarded since ResetLoss, in the order of the
+  // calls.
   virtual kernels::Span loss_sum() const = 0;
-  // Losses of a segment's rows, and its logits before the soft-cap, [rows] and [rows, V]; until BackwardInput.
+  // Losses of a segment's rows, and its logits before the soft-cap, [rows] and [rows, V]; until
+  // BackwardInput.
   virtual kernels::Span losses(const Segment& segment) const = 0;
   virtual kernels::Span logits(const Segment& segment) const = 0;
 };
@@ -78,7 +88,9 @@ absl::StatusOr<std::unique_ptr<Unit>> NewMlstmBlock(const UnitContext& context);
 absl::StatusOr<std::unique_ptr<Unit>> NewSlstmBlock(const UnitContext& context);
 absl::StatusOr<std::unique_ptr<Unit>> NewLargeBlock(const UnitContext& context);
 
-// `matrix` is the head's weight [V, D], its own or the tied embedding's, and `gradient` where its gradient is summed.
-absl::StatusOr<std::unique_ptr<LossUnit>> NewHeadUnit(const UnitContext& context, kernels::Span matrix, kernels::Span gradient);
+// `matrix` is the head's weight [V, D], its own or the tied embedding's, and `gradient` where its
+// gradient is summed.
+absl::StatusOr<std::unique_ptr<LossUnit>> NewHeadUnit(const UnitContext& context,
+                                                      kernels::Span matrix, kernels::Span gradient);
 
 }  // namespace carousel

@@ -1,5 +1,5 @@
-// What units cost on this worker: measured, for the partition. One unit of each kind is built and run for real; a cost model could not know
-// an sLSTM's latency on a given machine.
+// What units cost on this worker: measured, for the partition. One unit of each kind is built and
+// run for real; a cost model could not know an sLSTM's latency on a given machine.
 #pragma once
 
 #include <vector>
@@ -11,7 +11,9 @@
 
 namespace carousel {
 
-// Seconds of one micro-batch for each unit of the model, in unit order; units of one kind share their measurement. `job` is resolved.
-absl::StatusOr<std::vector<UnitCost>> MeasureUnitCosts(const JobSpec& job, kernels::Backend* backend);
+// Seconds of one micro-batch for each unit of the model, in unit order; units of one kind share
+// their measurement. `job` is resolved.
+absl::StatusOr<std::vector<UnitCost>> MeasureUnitCosts(const JobSpec& job,
+                                                       kernels::Backend* backend);
 
 }  // namespace carousel

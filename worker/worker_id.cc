@@ -16,7 +16,9 @@ absl::StatusOr<std::string> WorkerIdOf(const std::string& folder) {
   std::ofstream file(path);
   file << id << "\n";
   file.close();
-  if (!file) return absl::UnavailableError(absl::StrCat("cannot write ", path, "; is the disk full or the folder read-only?"));
+  if (!file)
+    return absl::UnavailableError(
+        absl::StrCat("cannot write ", path, "; is the disk full or the folder read-only?"));
   return id;
 }
 

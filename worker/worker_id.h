@@ -1,4 +1,5 @@
-// A worker's id: random, made when its state folder is first used, kept there, so that checkpoints can name who holds their shards.
+// A worker's id: random, made when its state folder is first used, kept there, so that checkpoints
+// can name who holds their shards.
 #pragma once
 
 #include <string>

@@ -8,8 +8,11 @@
 namespace carousel {
 
 absl::StatusOr<DatasetFacts> ProbeDataset(const std::string& folder) {
-  CAROUSEL_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset, Dataset::OpenFolder(folder));
-  return DatasetFacts{.digest = dataset->content_hash(), .vocab_size = dataset->vocabulary(), .tokens = dataset->Part(CorpusSide::kTraining).token_count()};
+  CAROUSEL_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset,
+                            Dataset::OpenFolder(folder));
+  return DatasetFacts{.digest = dataset->content_hash(),
+                      .vocab_size = dataset->vocabulary(),
+                      .tokens = dataset->Part(CorpusSide::kTraining).token_count()};
 }
 
 }  // namespace carousel

@@ -24,7 +24,7 @@ std::string NewRequestId();
 
 class Client {
  public:
-  static constexpr double kConnectSeconds = 5;
+  static constexpr double kConnectSeconds = 3;  // a coordinator that starts just now is waited for
   static constexpr double kCallSeconds = 20;
   static constexpr double kForever = 0;
 

@@ -64,8 +64,9 @@ void PrintResult(const Program& program, const LocalResult& result, const std::s
   }
   nlohmann::ordered_json document = JobToJson(job);
   document.erase("recent");
-  document["tokens_per_second"] = result.tokens_per_second;
-  document["seconds"] = result.seconds;
+  document["tokens_per_second"] = nullptr;  // not known of a job that was finished before
+  document["seconds"] = result.seconds;     // of this run
+  if (result.tokens_per_second > 0) document["tokens_per_second"] = result.tokens_per_second;
   document["state_folder"] = folder;
   if (!finished) document["resume"] = CommandLine(program.argv);
   PrintDocument(document, program.output);
@@ -80,10 +81,13 @@ ExitCode Report(const Program& program, const LocalResult& result, const std::st
     std::fprintf(stderr, "carousel: %s is %s: %s\n", result.job.job().c_str(),
                  StateName(result.job.state()).c_str(), result.job.reason().c_str());
   }
-  std::fprintf(stderr,
-               "everything is stopped; the checkpoint of step %lld is in %s. Go on with:\n  %s\n",
-               static_cast<long long>(std::max<int64_t>(0, result.job.committed_step())),
-               folder.c_str(), CommandLine(program.argv).c_str());
+  const int64_t committed = result.job.committed_step();
+  std::fprintf(stderr, "everything is stopped; %s. %s with:\n  %s\n",
+               committed > 0
+                   ? absl::StrCat("the checkpoint of step ", committed, " is in ", folder).c_str()
+                   : "there is no checkpoint yet",
+               result.job.state() == FAILED ? "Try again from there" : "Go on",
+               CommandLine(program.argv).c_str());
   if (result.interrupted) return ExitCode::kInterrupted;
   const ExitCode code = ExitCodeOf(result.job.state());
   return code == ExitCode::kOk ? ExitCode::kError : code;

@@ -1,6 +1,7 @@
 #include "coordinator/cli/local_run.h"
 
 #include <future>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/job/contract.h"
@@ -115,6 +116,15 @@ absl::Status LocalRun::Follow(const std::string& job) {
   return follower.ended() ? follower.status() : absl::OkStatus();
 }
 
+// A process's sockets close a moment before it can be seen to have ended.
+void LocalRun::WaitForFallen() {
+  const auto until = steady_clock::now() + std::chrono::seconds(2);
+  while (result_.fallen.empty() && !result_.interrupted && steady_clock::now() < until) {
+    if (const ChildProcess* fallen = cluster_->Fallen()) result_.fallen = fallen->Obituary();
+    std::this_thread::sleep_for(kPoll / 4);
+  }
+}
+
 absl::StatusOr<LocalResult> LocalRun::Run(const JobSpec& spec, const std::optional<Job>& stored) {
   std::string job;
   if (stored.has_value()) {
@@ -130,9 +140,17 @@ absl::StatusOr<LocalResult> LocalRun::Run(const JobSpec& spec, const std::option
   const absl::Status followed = Follow(job);
   view_->Finish();
   if (pause_.has_value()) pause_->wait();
+  if (!followed.ok() || result_.job.state() == PAUSED) WaitForFallen();
   if (tokens_before_ >= 0) result_.seconds = SecondsSince(started_);
-  result_.job.set_reason(cluster_->Renamed(result_.job.reason()));
+  const std::string& reason = result_.job.reason();  // its way on needs a coordinator that runs
+  result_.job.set_reason(cluster_->Renamed(reason.substr(0, reason.find("; `carousel resume"))));
   if (!followed.ok() && result_.fallen.empty() && !result_.interrupted) return followed;
+  const JobState state = result_.job.state();
+  if (state != DONE && state != FAILED && state != CANCELLED && state != PAUSED) {
+    // What the coordinator will find at its next start.
+    result_.job.set_state(PAUSED);
+    result_.job.set_reason("stopped at once: what came after the last checkpoint is lost");
+  }
   return result_;
 }
 

@@ -43,6 +43,7 @@ class LocalRun {
   void Show(const Job& job);
   // Looks at the world: interrupts and fallen processes. False if waiting has no point any more.
   bool GoOn(const std::string& job);
+  void WaitForFallen();
 
   LocalCluster* const cluster_;
   ProgressView* const view_;

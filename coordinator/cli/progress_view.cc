@@ -12,7 +12,7 @@ namespace carousel {
 namespace {
 
 constexpr auto kBetweenLines = std::chrono::seconds(2);
-constexpr int kStageBar = 20;
+constexpr int kStageBar = 12;
 
 std::string Headline(const Job& job) {
   std::string line = absl::StrCat(job.job(), "  ", StateName(job.state()));
@@ -24,7 +24,7 @@ std::string Headline(const Job& job) {
 }
 
 std::string StageLine(const StageStatus& stage, int number, const Terminal& terminal) {
-  return absl::StrFormat("stage %-2d %-11s units %2d-%-2d  %s %5s busy %5s waiting  %s", number,
+  return absl::StrFormat("stage %-2d %-11s units %2d-%-2d  %s %5s busy  %5s waiting  %s", number,
                          stage.worker(), stage.first_unit(), stage.end_unit() - 1,
                          terminal.Bar(stage.busy_ratio(), kStageBar), Percent(stage.busy_ratio()),
                          Percent(stage.wait_ratio()), Bytes(static_cast<double>(stage.bytes())));
@@ -44,14 +44,18 @@ std::vector<std::string> LiveLines(const Job& job, const Terminal& terminal) {
     lines.push_back(fit(absl::StrFormat("loss %s  perplexity %s  grad norm %.3g  rate %.3g",
                                         LossText(job.loss()), Perplexity(job.loss()),
                                         job.grad_norm(), job.learning_rate())));
-    lines.push_back(fit(absl::StrCat(
-        Grouped(job.tokens()), " tokens  ", Grouped(std::llround(job.tokens_per_second())),
-        " tokens/s  eta ", Duration(job.eta_seconds()), "  bubble ",
-        Percent(job.measured_bubble_ratio()), " (predicted ", Percent(job.predicted_bubble_ratio()),
-        ")  ",
-        job.committed_step() < 0 ? "no checkpoint yet"
-                                 : absl::StrCat("checkpoint of step ", job.committed_step()))));
+    std::string speed = Grouped(job.tokens()) + " tokens";
+    if (job.tokens_per_second() > 0) {
+      absl::StrAppend(&speed, "  ", Grouped(std::llround(job.tokens_per_second())),
+                      " tokens/s  eta ", Duration(job.eta_seconds()), "  bubble ",
+                      Percent(job.measured_bubble_ratio()), " (predicted ",
+                      Percent(job.predicted_bubble_ratio()), ")");
+    }
+    lines.push_back(fit(speed));
   }
+  lines.push_back(job.committed_step() < 0
+                      ? "no checkpoint yet"
+                      : absl::StrCat("checkpoint of step ", job.committed_step()));
   for (int i = 0; i < job.stages_size(); ++i) {
     lines.push_back(fit(StageLine(job.stages(i), i, terminal)));
   }

@@ -1,4 +1,4 @@
-#include "coordinator/version.h"
+#include "cluster/version.h"
 
 #include <cstdio>
 #include <nlohmann/json.hpp>

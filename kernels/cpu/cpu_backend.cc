@@ -102,11 +102,19 @@ bool Supports(Isa isa) {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
 }
 
+constexpr std::pair<const char*, Isa> kNames[] = {
+    {"avx512", Isa::kAvx512}, {"avx2", Isa::kAvx2}, {"scalar", Isa::kScalar}};
+
 }  // namespace
 
+std::string IsaName(Isa isa) {
+  for (const auto& [name, value] : kNames) {
+    if (value == isa) return name;
+  }
+  return "";
+}
+
 absl::StatusOr<Isa> ChooseIsa() {
-  constexpr std::pair<const char*, Isa> kNames[] = {
-      {"avx512", Isa::kAvx512}, {"avx2", Isa::kAvx2}, {"scalar", Isa::kScalar}};
   if (!Supports(Isa::kAvx2)) {
     return absl::FailedPreconditionError(
         "this processor lacks AVX2 and FMA (x86-64-v3), which every path needs; run the worker on "

@@ -19,12 +19,14 @@ namespace {
 using Backends = std::vector<std::unique_ptr<kernels::Backend>>;
 
 std::unique_ptr<kernels::Backend> NewBackend(const Shape& shape) {
-  return shape.test_backend ? kernels::NewTestBackend(shape.isa, shape.threads) : kernels::NewCpuBackend(shape.isa, shape.threads);
+  return shape.test_backend ? kernels::NewTestBackend(shape.isa, shape.threads)
+                            : kernels::NewCpuBackend(shape.isa, shape.threads);
 }
 
 absl::StatusOr<std::string> RunReference(const JobSpec& job, const Shape& shape) {
   const std::unique_ptr<kernels::Backend> backend = NewBackend(shape);
-  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<LocalTrainer> trainer, LocalTrainer::Create(job, backend.get()));
+  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<LocalTrainer> trainer,
+                            LocalTrainer::Create(job, backend.get()));
   while (trainer->step() < job.steps()) CAROUSEL_RETURN_IF_ERROR(trainer->Step().status());
   CAROUSEL_ASSIGN_OR_RETURN(const Digest digest, trainer->StateDigest());
   return digest.Hex();
@@ -41,23 +43,34 @@ absl::StatusOr<Plan> PlanOf(const JobSpec& job, const Shape& shape) {
     cost.set_backward(1);
     cost.set_weight_gradient(1);
   }
-  for (int stage = 0; stage < shape.stages; ++stage) request.workers.push_back({absl::StrCat("w", stage), "loopback"});
+  for (int stage = 0; stage < shape.stages; ++stage)
+    request.workers.push_back({absl::StrCat("w", stage), "loopback"});
   return MakePlan(request);
 }
 
 // One stage, all its steps. Its units' digests after the last.
-absl::StatusOr<std::vector<Digest>> RunStage(const JobSpec& job, const Plan& plan, int index, kernels::Backend* backend, Transport* transport) {
+absl::StatusOr<std::vector<Digest>> RunStage(const JobSpec& job, const Plan& plan, int index,
+                                             kernels::Backend* backend, Transport* transport) {
   const ModelLayout layout = LayOut(job.model());
   const StagePlan& mine = plan.stages(index);
   CAROUSEL_ASSIGN_OR_RETURN(const BatchReader reader, OpenTrainingData(job));
-  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<Stage> stage,
-                            Stage::Create(backend, backend->NewStream(),
-                                          {.model = &job.model(), .layout = &layout, .first_unit = mine.first_unit(), .end_unit = mine.end_unit(),
-                                           .capacity = CapacityOf(job, mine.slots(), plan.segments())}));
+  CAROUSEL_ASSIGN_OR_RETURN(
+      std::unique_ptr<Stage> stage,
+      Stage::Create(backend, backend->NewStream(),
+                    {.model = &job.model(),
+                     .layout = &layout,
+                     .first_unit = mine.first_unit(),
+                     .end_unit = mine.end_unit(),
+                     .capacity = CapacityOf(job, mine.slots(), plan.segments())}));
   stage->Initialize(job.numerics().seed());
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor,
-                            Executor::Create({.job = &job, .layout = &layout, .plan = &plan, .stage_index = index, .stage = stage.get(),
-                                              .transport = transport, .reader = &reader}));
+                            Executor::Create({.job = &job,
+                                              .layout = &layout,
+                                              .plan = &plan,
+                                              .stage_index = index,
+                                              .stage = stage.get(),
+                                              .transport = transport,
+                                              .reader = &reader}));
   CAROUSEL_RETURN_IF_ERROR(executor->ShareTiedMatrix(0));
   for (int64_t step = 0; step < job.steps(); ++step) {
     CAROUSEL_ASSIGN_OR_RETURN(const StepDecision decision, executor->RunStep(step, {}));
@@ -95,9 +108,16 @@ absl::StatusOr<std::string> RunPipeline(const JobSpec& job, const Shape& shape) 
 }  // namespace
 
 std::string Shape::ToString() const {
-  const char* path = isa == kernels::Isa::kAvx512 ? "avx512" : isa == kernels::Isa::kAvx2 ? "avx2" : "scalar";
-  return absl::StrFormat("%-12s %-5s s=%d t=%d %-6s %s", stages == 0 ? "train_local" : absl::StrCat(stages, stages == 1 ? " stage" : " stages"),
-                         stages == 0 ? "-" : schedule == GPIPE ? "gpipe" : "1f1b", segments, threads, path, test_backend ? "test" : "cpu");
+  const char* path = isa == kernels::Isa::kAvx512 ? "avx512"
+                     : isa == kernels::Isa::kAvx2 ? "avx2"
+                                                  : "scalar";
+  return absl::StrFormat(
+      "%-12s %-5s s=%d t=%d %-6s %s",
+      stages == 0 ? "train_local" : absl::StrCat(stages, stages == 1 ? " stage" : " stages"),
+      stages == 0         ? "-"
+      : schedule == GPIPE ? "gpipe"
+                          : "1f1b",
+      segments, threads, path, test_backend ? "test" : "cpu");
 }
 
 absl::StatusOr<std::string> RunInShape(const JobSpec& job, const Shape& shape) {

@@ -1,5 +1,6 @@
-// Runs a job in one process in any shape: as the reference trainer, or as the stages of a plan on threads joined by loopback edges. The code that
-// runs is the workers' own: planner, executor, stage, inbox.
+// Runs a job in one process in any shape: as the reference trainer, or as the stages of a plan on
+// threads joined by loopback edges. The code that runs is the workers' own: planner, executor,
+// stage, inbox.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// The residual block of xLSTM 7B (section 3, figure 1 and appendix A): an mLSTM between linear maps, then a SwiGLU feed-forward.
+// The residual block of xLSTM 7B (section 3, figure 1 and appendix A): an mLSTM between linear
+// maps, then a SwiGLU feed-forward.
 //
 //   xn = RMSNorm(x);  q, k, v, o = xn W^T;  i, f = cap(xn W^T + b)
 //   x1 = x + out_proj(sigmoid(o) * HeadNorm(mLSTM(q, k, v, i, f)))
@@ -39,28 +40,43 @@ class LargeBlock : public Unit {
 
   absl::Status Init() {
     const UnitParameters& p = *context_.parameters;
-    const NormPiece::Kind rms = {.groups = 1, .width = dim_, .center = false, .residual_weight = false, .epsilon = kNormEpsilon};
-    const NormPiece::Kind head = {.groups = heads_, .width = inner_ / heads_, .center = true, .residual_weight = false, .epsilon = kNormEpsilon};
+    const NormPiece::Kind rms = {.groups = 1,
+                                 .width = dim_,
+                                 .center = false,
+                                 .residual_weight = false,
+                                 .epsilon = kNormEpsilon};
+    const NormPiece::Kind head = {.groups = heads_,
+                                  .width = inner_ / heads_,
+                                  .center = true,
+                                  .residual_weight = false,
+                                  .epsilon = kNormEpsilon};
     CAROUSEL_ASSIGN_OR_RETURN(norm_, NormPiece::Create(context_, p.Find("norm_mlstm.weight"), rms));
-    CAROUSEL_ASSIGN_OR_RETURN(head_norm_, NormPiece::Create(context_, p.Find("mlstm_layer.multihead_norm.weight"), head));
-    CAROUSEL_ASSIGN_OR_RETURN(ffn_norm_, NormPiece::Create(context_, p.Find("norm_ffn.weight"), rms));
-    CAROUSEL_ASSIGN_OR_RETURN(carry_, MlstmCarry::Create(context_, heads_, qk_ / heads_, inner_ / heads_));
+    CAROUSEL_ASSIGN_OR_RETURN(
+        head_norm_, NormPiece::Create(context_, p.Find("mlstm_layer.multihead_norm.weight"), head));
+    CAROUSEL_ASSIGN_OR_RETURN(ffn_norm_,
+                              NormPiece::Create(context_, p.Find("norm_ffn.weight"), rms));
+    CAROUSEL_ASSIGN_OR_RETURN(carry_,
+                              MlstmCarry::Create(context_, heads_, qk_ / heads_, inner_ / heads_));
 
     struct Rows {
       SlotBuffer* buffer;
       int64_t width;
     };
-    for (const Rows& rows : {Rows{&xn_, dim_}, Rows{&q_rows_, qk_}, Rows{&k_rows_, qk_}, Rows{&v_rows_, inner_}, Rows{&o_rows_, inner_},
-                             Rows{&i_rows_, heads_}, Rows{&f_rows_, heads_}, Rows{&h_, inner_}, Rows{&r_, heads_}, Rows{&m_, heads_},
-                             Rows{&hn_, inner_}, Rows{&gated_, inner_}, Rows{&x1_, dim_}, Rows{&x1n_, dim_}, Rows{&gate_rows_, ffn_},
-                             Rows{&up_rows_, ffn_}, Rows{&act_, ffn_}}) {
+    for (const Rows& rows :
+         {Rows{&xn_, dim_}, Rows{&q_rows_, qk_}, Rows{&k_rows_, qk_}, Rows{&v_rows_, inner_},
+          Rows{&o_rows_, inner_}, Rows{&i_rows_, heads_}, Rows{&f_rows_, heads_}, Rows{&h_, inner_},
+          Rows{&r_, heads_}, Rows{&m_, heads_}, Rows{&hn_, inner_}, Rows{&gated_, inner_},
+          Rows{&x1_, dim_}, Rows{&x1n_, dim_}, Rows{&gate_rows_, ffn_}, Rows{&up_rows_, ffn_},
+          Rows{&act_, ffn_}}) {
       CAROUSEL_ASSIGN_OR_RETURN(*rows.buffer, context_.Rows(rows.width));
     }
     StageCapacity one = context_.capacity;
     one.slots = 1;  // gradients live from BackwardInput to BackwardWeight of one micro-batch
-    for (const Rows& rows : {Rows{&dx1n_, dim_}, Rows{&dx1_, dim_}, Rows{&dhn_, inner_}, Rows{&dq_, qk_}, Rows{&dk_, qk_}, Rows{&dv_, inner_},
+    for (const Rows& rows : {Rows{&dx1n_, dim_}, Rows{&dx1_, dim_}, Rows{&dhn_, inner_},
+                             Rows{&dq_, qk_}, Rows{&dk_, qk_}, Rows{&dv_, inner_},
                              Rows{&di_, heads_}, Rows{&df_, heads_}, Rows{&dxn_, dim_}}) {
-      CAROUSEL_ASSIGN_OR_RETURN(*rows.buffer, SlotBuffer::Allocate(*context_.backend, one, rows.width, one.dtype));
+      CAROUSEL_ASSIGN_OR_RETURN(
+          *rows.buffer, SlotBuffer::Allocate(*context_.backend, one, rows.width, one.dtype));
     }
     context_.workspace->Reserve(0, context_.capacity.rows() * std::max(ffn_, inner_));
     return absl::OkStatus();
@@ -77,18 +93,32 @@ class LargeBlock : public Unit {
     f_.Forward(s, xn, f_rows_.Columns(s));
     CapForward(i_rows_.Rows(s));
     CapForward(f_rows_.Rows(s));
-    context_.Run(kernels::MlstmForward{.shape = CellShape(s), .q = q_rows_.Columns(s), .k = k_rows_.Columns(s), .v = v_rows_.Columns(s),
-                                       .i = i_rows_.Rows(s), .f = f_rows_.Rows(s), .reset = s.resets, .in = carry_.Into(s), .h = h_.Rows(s),
-                                       .r = r_.Rows(s), .m = m_.Rows(s), .out = carry_.OutOf(s)});
+    context_.Run(kernels::MlstmForward{.shape = CellShape(s),
+                                       .q = q_rows_.Columns(s),
+                                       .k = k_rows_.Columns(s),
+                                       .v = v_rows_.Columns(s),
+                                       .i = i_rows_.Rows(s),
+                                       .f = f_rows_.Rows(s),
+                                       .reset = s.resets,
+                                       .in = carry_.Into(s),
+                                       .h = h_.Rows(s),
+                                       .r = r_.Rows(s),
+                                       .m = m_.Rows(s),
+                                       .out = carry_.OutOf(s)});
     head_norm_.Forward(s, h_.Rows(s), hn_.Rows(s));
-    context_.Run(kernels::OutputGateForward{.o = o_rows_.Rows(s), .h = hn_.Rows(s), .y = gated_.Rows(s)});
+    context_.Run(
+        kernels::OutputGateForward{.o = o_rows_.Rows(s), .h = hn_.Rows(s), .y = gated_.Rows(s)});
     out_.Forward(s, gated_.Columns(s), x1_.Columns(s), Dense(x, dim_));
 
     ffn_norm_.Forward(s, x1_.Rows(s), x1n_.Rows(s));
     gate_.Forward(s, x1n_.Columns(s), gate_rows_.Columns(s));
     up_.Forward(s, x1n_.Columns(s), up_rows_.Columns(s));
-    context_.Run(kernels::GatedUnitForward{.kind = kernels::GateKind::kSilu, .gate = gate_rows_.Columns(s), .up = up_rows_.Columns(s),
-                                           .y = act_.Columns(s), .rows = s.rows(), .width = ffn_});
+    context_.Run(kernels::GatedUnitForward{.kind = kernels::GateKind::kSilu,
+                                           .gate = gate_rows_.Columns(s),
+                                           .up = up_rows_.Columns(s),
+                                           .y = act_.Columns(s),
+                                           .rows = s.rows(),
+                                           .width = ffn_});
     down_.Forward(s, act_.Columns(s), Dense(y, dim_), x1_.Columns(s));
   }
 
@@ -96,21 +126,45 @@ class LargeBlock : public Unit {
     const Segment g = InSlot0(s);
     const Span dact = context_.workspace->Get(0, s.rows() * ffn_);
     down_.BackwardInput(s, Dense(dy, dim_), Dense(dact, ffn_));
-    context_.Run(kernels::GatedUnitBackward{.kind = kernels::GateKind::kSilu, .gate = gate_rows_.Columns(s), .up = up_rows_.Columns(s),
-                                            .dy = Dense(dact, ffn_), .dgate = gate_rows_.Columns(s), .dup = up_rows_.Columns(s),
-                                            .rows = s.rows(), .width = ffn_});
+    context_.Run(kernels::GatedUnitBackward{.kind = kernels::GateKind::kSilu,
+                                            .gate = gate_rows_.Columns(s),
+                                            .up = up_rows_.Columns(s),
+                                            .dy = Dense(dact, ffn_),
+                                            .dgate = gate_rows_.Columns(s),
+                                            .dup = up_rows_.Columns(s),
+                                            .rows = s.rows(),
+                                            .width = ffn_});
     gate_.BackwardInput(s, gate_rows_.Columns(s), dx1n_.Columns(g));
     up_.BackwardInput(s, up_rows_.Columns(s), dx1n_.Columns(g), /*accumulate=*/true);
     ffn_norm_.BackwardInput(s, x1_.Rows(s), dx1n_.Rows(g), /*residual=*/dy, dx1_.Rows(g));
 
     const Span scratch = context_.workspace->Get(0, s.rows() * inner_);  // d(gated), then dh
     out_.BackwardInput(s, dx1_.Columns(g), Dense(scratch, inner_));
-    context_.Run(kernels::OutputGateBackward{.o = o_rows_.Rows(s), .h = hn_.Rows(s), .dy = scratch, .d_o = o_rows_.Rows(s), .dh = dhn_.Rows(g)});
+    context_.Run(kernels::OutputGateBackward{.o = o_rows_.Rows(s),
+                                             .h = hn_.Rows(s),
+                                             .dy = scratch,
+                                             .d_o = o_rows_.Rows(s),
+                                             .dh = dhn_.Rows(g)});
     head_norm_.BackwardInput(s, h_.Rows(s), dhn_.Rows(g), /*residual=*/{}, scratch);
-    context_.Run(kernels::MlstmBackward{.shape = CellShape(s), .q = q_rows_.Columns(s), .k = k_rows_.Columns(s), .v = v_rows_.Columns(s),
-                                        .i = i_rows_.Rows(s), .f = f_rows_.Rows(s), .reset = s.resets, .in = carry_.Into(s), .h = h_.Rows(s),
-                                        .r = r_.Rows(s), .m = m_.Rows(s), .dh = scratch, .dout = carry_.GradientOutOf(s), .dq = dq_.Columns(g),
-                                        .dk = dk_.Columns(g), .dv = dv_.Columns(g), .di = di_.Rows(g), .df = df_.Rows(g), .din = carry_.GradientInto(s)});
+    context_.Run(kernels::MlstmBackward{.shape = CellShape(s),
+                                        .q = q_rows_.Columns(s),
+                                        .k = k_rows_.Columns(s),
+                                        .v = v_rows_.Columns(s),
+                                        .i = i_rows_.Rows(s),
+                                        .f = f_rows_.Rows(s),
+                                        .reset = s.resets,
+                                        .in = carry_.Into(s),
+                                        .h = h_.Rows(s),
+                                        .r = r_.Rows(s),
+                                        .m = m_.Rows(s),
+                                        .dh = scratch,
+                                        .dout = carry_.GradientOutOf(s),
+                                        .dq = dq_.Columns(g),
+                                        .dk = dk_.Columns(g),
+                                        .dv = dv_.Columns(g),
+                                        .di = di_.Rows(g),
+                                        .df = df_.Rows(g),
+                                        .din = carry_.GradientInto(s)});
     CapBackward(i_rows_.Rows(s), di_.Rows(g));
     CapBackward(f_rows_.Rows(s), df_.Rows(g));
 
@@ -141,21 +195,35 @@ class LargeBlock : public Unit {
     norm_.BackwardWeight(s, x, dxn_.Rows(g));
   }
 
-  std::vector<CarriedState> Carried(int slot, int index) const override { return carry_.Carried(slot, index); }
+  std::vector<CarriedState> Carried(int slot, int index) const override {
+    return carry_.Carried(slot, index);
+  }
 
  private:
-  LinearPiece Linear(const std::string& name) const { return LinearPiece(context_, context_.parameters->Find(name + ".weight")); }
+  LinearPiece Linear(const std::string& name) const {
+    return LinearPiece(context_, context_.parameters->Find(name + ".weight"));
+  }
   LinearPiece GateLinear(const std::string& name) const {
-    return LinearPiece(context_, context_.parameters->Find(name + ".weight"), &context_.parameters->Find(name + ".bias"));
+    return LinearPiece(context_, context_.parameters->Find(name + ".weight"),
+                       &context_.parameters->Find(name + ".bias"));
   }
 
   kernels::MlstmShape CellShape(const Segment& s) const {
-    return {.steps = s.steps, .batch = s.batch, .heads = heads_, .qk_dim = qk_ / heads_, .v_dim = inner_ / heads_,
-            .chunk = context_.capacity.chunk, .initial_m = 0, .epsilon = kCellEpsilon};
+    return {.steps = s.steps,
+            .batch = s.batch,
+            .heads = heads_,
+            .qk_dim = qk_ / heads_,
+            .v_dim = inner_ / heads_,
+            .chunk = context_.capacity.chunk,
+            .initial_m = 0,
+            .epsilon = kCellEpsilon};
   }
-  void CapForward(Span x) const { context_.Run(kernels::SoftCapForward{.x = x, .y = x, .cap = context_.model->gate_soft_cap()}); }
+  void CapForward(Span x) const {
+    context_.Run(kernels::SoftCapForward{.x = x, .y = x, .cap = context_.model->gate_soft_cap()});
+  }
   void CapBackward(Span y, Span dy) const {
-    context_.Run(kernels::SoftCapBackward{.y = y, .dy = dy, .dx = dy, .cap = context_.model->gate_soft_cap()});
+    context_.Run(kernels::SoftCapBackward{
+        .y = y, .dy = dy, .dx = dy, .cap = context_.model->gate_soft_cap()});
   }
 
   const UnitContext context_;
@@ -166,7 +234,8 @@ class LargeBlock : public Unit {
   MlstmCarry carry_;
 
   // Kept from forward. o, gate and up turn into their gradients in backward.
-  SlotBuffer xn_, q_rows_, k_rows_, v_rows_, o_rows_, i_rows_, f_rows_, h_, r_, m_, hn_, gated_, x1_, x1n_, gate_rows_, up_rows_, act_;
+  SlotBuffer xn_, q_rows_, k_rows_, v_rows_, o_rows_, i_rows_, f_rows_, h_, r_, m_, hn_, gated_,
+      x1_, x1n_, gate_rows_, up_rows_, act_;
   // Kept from backward for the weights' gradients.
   SlotBuffer dx1n_, dx1_, dhn_, dq_, dk_, dv_, di_, df_, dxn_;
 };

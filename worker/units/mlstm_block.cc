@@ -1,7 +1,9 @@
-// The mLSTM block of the 2024 family: pre-up-projection (Beck et al. 2024, figure 11), no feed-forward.
+// The mLSTM block of the 2024 family: pre-up-projection (Beck et al. 2024, figure 11), no
+// feed-forward.
 //
-//   [xm | z] = LN(x) proj_up^T;  c = silu(conv4(xm));  q, k = blockdiag(c), v = blockdiag(xm);  i, f = [q | k | v] W^T + b
-//   y = x + proj_down((HeadNorm(mLSTM(q, k, v, i, f)) + skip * c) * silu(z))
+//   [xm | z] = LN(x) proj_up^T;  c = silu(conv4(xm));  q, k = blockdiag(c), v = blockdiag(xm);  i,
+//   f = [q | k | v] W^T + b y = x + proj_down((HeadNorm(mLSTM(q, k, v, i, f)) + skip * c) *
+//   silu(z))
 
 #include <limits>
 
@@ -36,26 +38,33 @@ class MlstmBlock : public Unit {
 
   absl::Status Init() {
     const UnitParameters& p = *context_.parameters;
-    CAROUSEL_ASSIGN_OR_RETURN(norm_, NormPiece::Create(context_, p.Find("xlstm_norm.weight"), {1, dim_, true, true, kNormEpsilon}));
-    CAROUSEL_ASSIGN_OR_RETURN(head_norm_, NormPiece::Create(context_, Find("mlstm_cell.outnorm.weight"),
-                                                            {heads_, inner_ / heads_, true, true, kNormEpsilon}));
-    CAROUSEL_ASSIGN_OR_RETURN(conv_, ConvPiece::Create(context_, Find("conv1d.conv.weight"), Find("conv1d.conv.bias")));
-    CAROUSEL_ASSIGN_OR_RETURN(carry_, MlstmCarry::Create(context_, heads_, inner_ / heads_, inner_ / heads_));
+    CAROUSEL_ASSIGN_OR_RETURN(norm_, NormPiece::Create(context_, p.Find("xlstm_norm.weight"),
+                                                       {1, dim_, true, true, kNormEpsilon}));
+    CAROUSEL_ASSIGN_OR_RETURN(
+        head_norm_, NormPiece::Create(context_, Find("mlstm_cell.outnorm.weight"),
+                                      {heads_, inner_ / heads_, true, true, kNormEpsilon}));
+    CAROUSEL_ASSIGN_OR_RETURN(
+        conv_, ConvPiece::Create(context_, Find("conv1d.conv.weight"), Find("conv1d.conv.bias")));
+    CAROUSEL_ASSIGN_OR_RETURN(
+        carry_, MlstmCarry::Create(context_, heads_, inner_ / heads_, inner_ / heads_));
 
     struct Rows {
       SlotBuffer* buffer;
       int64_t width;
     };
-    for (const Rows& rows : {Rows{&xn_, dim_}, Rows{&xz_, 2 * inner_}, Rows{&c_, inner_}, Rows{&qkv_, 3 * inner_}, Rows{&i_rows_, heads_},
-                             Rows{&f_rows_, heads_}, Rows{&h_, inner_}, Rows{&r_, heads_}, Rows{&m_, heads_}, Rows{&hn_, inner_},
-                             Rows{&gated_, inner_}}) {
+    for (const Rows& rows :
+         {Rows{&xn_, dim_}, Rows{&xz_, 2 * inner_}, Rows{&c_, inner_}, Rows{&qkv_, 3 * inner_},
+          Rows{&i_rows_, heads_}, Rows{&f_rows_, heads_}, Rows{&h_, inner_}, Rows{&r_, heads_},
+          Rows{&m_, heads_}, Rows{&hn_, inner_}, Rows{&gated_, inner_}}) {
       CAROUSEL_ASSIGN_OR_RETURN(*rows.buffer, context_.Rows(rows.width));
     }
     StageCapacity one = context_.capacity;
     one.slots = 1;  // gradients live from BackwardInput to BackwardWeight of one micro-batch
-    for (const Rows& rows : {Rows{&dhn_, inner_}, Rows{&dc_, inner_}, Rows{&dxz_, 2 * inner_}, Rows{&dqkv_, 3 * inner_}, Rows{&di_, heads_},
-                             Rows{&df_, heads_}, Rows{&dxn_, dim_}}) {
-      CAROUSEL_ASSIGN_OR_RETURN(*rows.buffer, SlotBuffer::Allocate(*context_.backend, one, rows.width, one.dtype));
+    for (const Rows& rows :
+         {Rows{&dhn_, inner_}, Rows{&dc_, inner_}, Rows{&dxz_, 2 * inner_},
+          Rows{&dqkv_, 3 * inner_}, Rows{&di_, heads_}, Rows{&df_, heads_}, Rows{&dxn_, dim_}}) {
+      CAROUSEL_ASSIGN_OR_RETURN(
+          *rows.buffer, SlotBuffer::Allocate(*context_.backend, one, rows.width, one.dtype));
     }
     context_.workspace->Reserve(0, context_.capacity.rows() * inner_);
     return absl::OkStatus();
@@ -70,12 +79,26 @@ class MlstmBlock : public Unit {
     v_.Forward(s, Xm(s), V(s));
     i_.Forward(s, qkv_.Columns(s), i_rows_.Columns(s));
     f_.Forward(s, qkv_.Columns(s), f_rows_.Columns(s));
-    context_.Run(kernels::MlstmForward{.shape = CellShape(s), .q = Q(s), .k = K(s), .v = V(s), .i = i_rows_.Rows(s), .f = f_rows_.Rows(s),
-                                       .reset = s.resets, .in = carry_.Into(s), .h = h_.Rows(s), .r = r_.Rows(s), .m = m_.Rows(s),
+    context_.Run(kernels::MlstmForward{.shape = CellShape(s),
+                                       .q = Q(s),
+                                       .k = K(s),
+                                       .v = V(s),
+                                       .i = i_rows_.Rows(s),
+                                       .f = f_rows_.Rows(s),
+                                       .reset = s.resets,
+                                       .in = carry_.Into(s),
+                                       .h = h_.Rows(s),
+                                       .r = r_.Rows(s),
+                                       .m = m_.Rows(s),
                                        .out = carry_.OutOf(s)});
     head_norm_.Forward(s, h_.Rows(s), hn_.Rows(s));
-    context_.Run(kernels::SkipGateForward{.h = hn_.Columns(s), .c = c_.Columns(s), .z = Z(s), .skip = skip_.weight, .y = gated_.Columns(s),
-                                          .rows = s.rows(), .width = inner_});
+    context_.Run(kernels::SkipGateForward{.h = hn_.Columns(s),
+                                          .c = c_.Columns(s),
+                                          .z = Z(s),
+                                          .skip = skip_.weight,
+                                          .y = gated_.Columns(s),
+                                          .rows = s.rows(),
+                                          .width = inner_});
     down_.Forward(s, gated_.Columns(s), Dense(y, dim_), Dense(x, dim_));
   }
 
@@ -83,14 +106,37 @@ class MlstmBlock : public Unit {
     const Segment g = InSlot0(s);
     const Span scratch = context_.workspace->Get(0, s.rows() * inner_);  // d(gated), then dh
     down_.BackwardInput(s, Dense(dy, dim_), Dense(scratch, inner_));
-    context_.Run(kernels::SkipGateBackwardInput{.h = hn_.Columns(s), .c = c_.Columns(s), .z = Z(s), .skip = skip_.weight,
-                                                .dy = Dense(scratch, inner_), .dh = dhn_.Columns(g), .dc = dc_.Columns(g),
-                                                .dz = dxz_.Columns(g, inner_), .rows = s.rows(), .width = inner_});
+    context_.Run(kernels::SkipGateBackwardInput{.h = hn_.Columns(s),
+                                                .c = c_.Columns(s),
+                                                .z = Z(s),
+                                                .skip = skip_.weight,
+                                                .dy = Dense(scratch, inner_),
+                                                .dh = dhn_.Columns(g),
+                                                .dc = dc_.Columns(g),
+                                                .dz = dxz_.Columns(g, inner_),
+                                                .rows = s.rows(),
+                                                .width = inner_});
     head_norm_.BackwardInput(s, h_.Rows(s), dhn_.Rows(g), /*residual=*/{}, scratch);
-    const Matrix dq = dqkv_.Columns(g), dk = dqkv_.Columns(g, inner_), dv = dqkv_.Columns(g, 2 * inner_);
-    context_.Run(kernels::MlstmBackward{.shape = CellShape(s), .q = Q(s), .k = K(s), .v = V(s), .i = i_rows_.Rows(s), .f = f_rows_.Rows(s),
-                                        .reset = s.resets, .in = carry_.Into(s), .h = h_.Rows(s), .r = r_.Rows(s), .m = m_.Rows(s), .dh = scratch,
-                                        .dout = carry_.GradientOutOf(s), .dq = dq, .dk = dk, .dv = dv, .di = di_.Rows(g), .df = df_.Rows(g),
+    const Matrix dq = dqkv_.Columns(g), dk = dqkv_.Columns(g, inner_),
+                 dv = dqkv_.Columns(g, 2 * inner_);
+    context_.Run(kernels::MlstmBackward{.shape = CellShape(s),
+                                        .q = Q(s),
+                                        .k = K(s),
+                                        .v = V(s),
+                                        .i = i_rows_.Rows(s),
+                                        .f = f_rows_.Rows(s),
+                                        .reset = s.resets,
+                                        .in = carry_.Into(s),
+                                        .h = h_.Rows(s),
+                                        .r = r_.Rows(s),
+                                        .m = m_.Rows(s),
+                                        .dh = scratch,
+                                        .dout = carry_.GradientOutOf(s),
+                                        .dq = dq,
+                                        .dk = dk,
+                                        .dv = dv,
+                                        .di = di_.Rows(g),
+                                        .df = df_.Rows(g),
                                         .din = carry_.GradientInto(s)});
     i_.BackwardInput(s, di_.Columns(g), dqkv_.Columns(g), /*accumulate=*/true);
     f_.BackwardInput(s, df_.Columns(g), dqkv_.Columns(g), /*accumulate=*/true);
@@ -106,7 +152,11 @@ class MlstmBlock : public Unit {
   void BackwardWeight(const Segment& s, Span x, Span dy) override {
     const Segment g = InSlot0(s);
     down_.BackwardWeight(s, gated_.Columns(s), Dense(dy, dim_));
-    context_.Run(kernels::SkipGateBackwardWeight{.dh = dhn_.Columns(g), .c = c_.Columns(s), .dskip = skip_.gradient, .rows = s.rows(), .width = inner_});
+    context_.Run(kernels::SkipGateBackwardWeight{.dh = dhn_.Columns(g),
+                                                 .c = c_.Columns(s),
+                                                 .dskip = skip_.gradient,
+                                                 .rows = s.rows(),
+                                                 .width = inner_});
     head_norm_.BackwardWeight(s, h_.Rows(s), dhn_.Rows(g));
     i_.BackwardWeight(s, qkv_.Columns(s), di_.Columns(g));
     f_.BackwardWeight(s, qkv_.Columns(s), df_.Columns(g));
@@ -125,7 +175,9 @@ class MlstmBlock : public Unit {
   }
 
  private:
-  const Parameter& Find(const std::string& name) const { return context_.parameters->Find("xlstm." + name); }
+  const Parameter& Find(const std::string& name) const {
+    return context_.parameters->Find("xlstm." + name);
+  }
 
   Matrix Xm(const Segment& s) const { return xz_.Columns(s); }
   Matrix Z(const Segment& s) const { return xz_.Columns(s, inner_); }
@@ -133,10 +185,17 @@ class MlstmBlock : public Unit {
   Matrix K(const Segment& s) const { return qkv_.Columns(s, inner_); }
   Matrix V(const Segment& s) const { return qkv_.Columns(s, 2 * inner_); }
 
-  // The parallel form of the papers' training has no memory before the first token: m starts at -inf.
+  // The parallel form of the papers' training has no memory before the first token: m starts at
+  // -inf.
   kernels::MlstmShape CellShape(const Segment& s) const {
-    return {.steps = s.steps, .batch = s.batch, .heads = heads_, .qk_dim = inner_ / heads_, .v_dim = inner_ / heads_,
-            .chunk = context_.capacity.chunk, .initial_m = -std::numeric_limits<double>::infinity(), .epsilon = kCellEpsilon};
+    return {.steps = s.steps,
+            .batch = s.batch,
+            .heads = heads_,
+            .qk_dim = inner_ / heads_,
+            .v_dim = inner_ / heads_,
+            .chunk = context_.capacity.chunk,
+            .initial_m = -std::numeric_limits<double>::infinity(),
+            .epsilon = kCellEpsilon};
   }
 
   const UnitContext context_;

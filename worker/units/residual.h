@@ -1,4 +1,5 @@
-// Pieces that the residual blocks share: a pre-norm with its saved statistics, and a linear map with its parameter.
+// Pieces that the residual blocks share: a pre-norm with its saved statistics, and a linear map
+// with its parameter.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -22,11 +23,13 @@ class NormPiece {
     double epsilon;
   };
   NormPiece() = default;
-  static absl::StatusOr<NormPiece> Create(const UnitContext& context, const Parameter& weight, Kind kind);
+  static absl::StatusOr<NormPiece> Create(const UnitContext& context, const Parameter& weight,
+                                          Kind kind);
 
   void Forward(const Segment& segment, kernels::Span x, kernels::Span y) const;
   // dx = residual + the norm's gradient; residual may be empty.
-  void BackwardInput(const Segment& segment, kernels::Span x, kernels::Span dy, kernels::Span residual, kernels::Span dx) const;
+  void BackwardInput(const Segment& segment, kernels::Span x, kernels::Span dy,
+                     kernels::Span residual, kernels::Span dx) const;
   void BackwardWeight(const Segment& run, kernels::Span x, kernels::Span dy) const;
 
  private:
@@ -45,8 +48,10 @@ class LinearPiece {
   // `bias` may be nullptr.
   LinearPiece(const UnitContext& context, const Parameter& weight, const Parameter* bias = nullptr);
 
-  void Forward(const Segment& segment, kernels::Matrix x, kernels::Matrix y, kernels::Matrix residual = {}) const;
-  void BackwardInput(const Segment& segment, kernels::Matrix dy, kernels::Matrix dx, bool accumulate = false) const;
+  void Forward(const Segment& segment, kernels::Matrix x, kernels::Matrix y,
+               kernels::Matrix residual = {}) const;
+  void BackwardInput(const Segment& segment, kernels::Matrix dy, kernels::Matrix dx,
+                     bool accumulate = false) const;
   void BackwardWeight(const Segment& run, kernels::Matrix x, kernels::Matrix dy) const;
 
   int64_t in() const { return in_; }
@@ -66,7 +71,8 @@ class BlockLinearPiece {
   BlockLinearPiece(const UnitContext& context, const Parameter& weight);
 
   void Forward(const Segment& segment, kernels::Matrix x, kernels::Matrix y) const;
-  void BackwardInput(const Segment& segment, kernels::Matrix dy, kernels::Matrix dx, bool accumulate = false) const;
+  void BackwardInput(const Segment& segment, kernels::Matrix dy, kernels::Matrix dx,
+                     bool accumulate = false) const;
   void BackwardWeight(const Segment& run, kernels::Matrix x, kernels::Matrix dy) const;
 
  private:
@@ -79,14 +85,18 @@ class BlockLinearPiece {
 class ConvPiece {
  public:
   ConvPiece() = default;
-  static absl::StatusOr<ConvPiece> Create(const UnitContext& context, const Parameter& weight, const Parameter& bias);
+  static absl::StatusOr<ConvPiece> Create(const UnitContext& context, const Parameter& weight,
+                                          const Parameter& bias);
 
   void Forward(const Segment& segment, kernels::Matrix x, kernels::Span y) const;
   // dy becomes dz in place; dx (+)= the gradient of x.
-  void BackwardInput(const Segment& segment, kernels::Matrix x, kernels::Span dy, kernels::Matrix dx, bool accumulate) const;
+  void BackwardInput(const Segment& segment, kernels::Matrix x, kernels::Span dy,
+                     kernels::Matrix dx, bool accumulate) const;
   void BackwardWeight(const Segment& run, kernels::Matrix x, kernels::Span dz) const;
 
-  CarriedState Carried(int slot, int index) const { return {"conv", carry_.Border(slot, index), dcarry_.Border(0, index)}; }
+  CarriedState Carried(int slot, int index) const {
+    return {"conv", carry_.Border(slot, index), dcarry_.Border(0, index)};
+  }
 
  private:
   kernels::ConvShape Shape(const Segment& segment) const;
@@ -102,16 +112,27 @@ class ConvPiece {
 class MlstmCarry {
  public:
   MlstmCarry() = default;
-  static absl::StatusOr<MlstmCarry> Create(const UnitContext& context, int64_t heads, int64_t qk_dim, int64_t v_dim);
+  static absl::StatusOr<MlstmCarry> Create(const UnitContext& context, int64_t heads,
+                                           int64_t qk_dim, int64_t v_dim);
 
-  kernels::MlstmState Into(const Segment& segment) const { return {c_.Into(segment), n_.Into(segment), m_.Into(segment)}; }
-  kernels::MlstmState OutOf(const Segment& segment) const { return {c_.OutOf(segment), n_.OutOf(segment), m_.OutOf(segment)}; }
+  kernels::MlstmState Into(const Segment& segment) const {
+    return {c_.Into(segment), n_.Into(segment), m_.Into(segment)};
+  }
+  kernels::MlstmState OutOf(const Segment& segment) const {
+    return {c_.OutOf(segment), n_.OutOf(segment), m_.OutOf(segment)};
+  }
   // Backward goes through one micro-batch at a time: its gradients need one slot.
-  kernels::MlstmState GradientInto(const Segment& segment) const { return {dc_.Into(InSlot0(segment)), dn_.Into(InSlot0(segment)), {}}; }
-  kernels::MlstmState GradientOutOf(const Segment& segment) const { return {dc_.OutOf(InSlot0(segment)), dn_.OutOf(InSlot0(segment)), {}}; }
+  kernels::MlstmState GradientInto(const Segment& segment) const {
+    return {dc_.Into(InSlot0(segment)), dn_.Into(InSlot0(segment)), {}};
+  }
+  kernels::MlstmState GradientOutOf(const Segment& segment) const {
+    return {dc_.OutOf(InSlot0(segment)), dn_.OutOf(InSlot0(segment)), {}};
+  }
 
   std::vector<CarriedState> Carried(int slot, int index) const {
-    return {{"C", c_.Border(slot, index), dc_.Border(0, index)}, {"n", n_.Border(slot, index), dn_.Border(0, index)}, {"m", m_.Border(slot, index), {}}};
+    return {{"C", c_.Border(slot, index), dc_.Border(0, index)},
+            {"n", n_.Border(slot, index), dn_.Border(0, index)},
+            {"m", m_.Border(slot, index), {}}};
   }
 
  private:

@@ -1,9 +1,12 @@
-// The sLSTM block of the 2024 family: post-up-projection with a gated feed-forward (Beck et al. 2024, figure 10).
+// The sLSTM block of the 2024 family: post-up-projection with a gated feed-forward (Beck et al.
+// 2024, figure 10).
 //
 //   xn = LN(x);  xc = silu(conv4(xn));  gates i, f from xc, z, o from xn, block-diagonal
-//   x1 = x + HeadNorm(sLSTM(i, f, z, o));  y = x1 + proj_down(gelu(g) * u),  [g | u] = LN(x1) proj_up^T
+//   x1 = x + HeadNorm(sLSTM(i, f, z, o));  y = x1 + proj_down(gelu(g) * u),  [g | u] = LN(x1)
+//   proj_up^T
 //
-// A trap that the published weights set: the parameter NAMED fgate drives the input gate, and igate the forget gate.
+// A trap that the published weights set: the parameter NAMED fgate drives the input gate, and igate
+// the forget gate.
 
 #include "cluster/status_macros.h"
 #include "worker/unit.h"
@@ -24,16 +27,24 @@ class SlstmCarry {
     const StageCapacity& capacity = context.capacity;
     SlstmCarry carry;
     for (CarryBuffer& buffer : carry.state_) {
-      CAROUSEL_ASSIGN_OR_RETURN(buffer, CarryBuffer::Allocate(*context.backend, capacity.slots, capacity.borders, capacity.batch * width, capacity.dtype));
+      CAROUSEL_ASSIGN_OR_RETURN(
+          buffer, CarryBuffer::Allocate(*context.backend, capacity.slots, capacity.borders,
+                                        capacity.batch * width, capacity.dtype));
     }
     for (CarryBuffer& buffer : carry.gradient_) {
-      CAROUSEL_ASSIGN_OR_RETURN(buffer, CarryBuffer::Allocate(*context.backend, 1, 2, capacity.batch * width, capacity.dtype));
+      CAROUSEL_ASSIGN_OR_RETURN(
+          buffer,
+          CarryBuffer::Allocate(*context.backend, 1, 2, capacity.batch * width, capacity.dtype));
     }
     return carry;
   }
 
-  kernels::SlstmState Into(const Segment& s) const { return {state_[0].Into(s), state_[1].Into(s), state_[2].Into(s), state_[3].Into(s)}; }
-  kernels::SlstmState OutOf(const Segment& s) const { return {state_[0].OutOf(s), state_[1].OutOf(s), state_[2].OutOf(s), state_[3].OutOf(s)}; }
+  kernels::SlstmState Into(const Segment& s) const {
+    return {state_[0].Into(s), state_[1].Into(s), state_[2].Into(s), state_[3].Into(s)};
+  }
+  kernels::SlstmState OutOf(const Segment& s) const {
+    return {state_[0].OutOf(s), state_[1].OutOf(s), state_[2].OutOf(s), state_[3].OutOf(s)};
+  }
   kernels::SlstmState GradientInto(const Segment& s) const {
     const Segment g = InSlot0(s);
     return {gradient_[0].Into(g), gradient_[1].Into(g), gradient_[2].Into(g), {}};
@@ -47,7 +58,8 @@ class SlstmCarry {
     static constexpr const char* kNames[] = {"h", "c", "n", "m"};
     std::vector<CarriedState> states;
     for (int part = 0; part < 4; ++part) {
-      states.push_back({kNames[part], state_[part].Border(slot, index), part < 3 ? gradient_[part].Border(0, index) : kernels::Span()});
+      states.push_back({kNames[part], state_[part].Border(slot, index),
+                        part < 3 ? gradient_[part].Border(0, index) : kernels::Span()});
     }
     return states;
   }
@@ -64,8 +76,10 @@ class SlstmBlock : public Unit {
         heads_(context.model->slstm_num_heads()),
         r_(Find("xlstm.slstm_cell._recurrent_kernel_")),
         b_(Find("xlstm.slstm_cell._bias_")),
-        gate_{BlockLinearPiece(context_, Find("xlstm.fgate.weight")), BlockLinearPiece(context_, Find("xlstm.igate.weight")),
-              BlockLinearPiece(context_, Find("xlstm.zgate.weight")), BlockLinearPiece(context_, Find("xlstm.ogate.weight"))},
+        gate_{BlockLinearPiece(context_, Find("xlstm.fgate.weight")),
+              BlockLinearPiece(context_, Find("xlstm.igate.weight")),
+              BlockLinearPiece(context_, Find("xlstm.zgate.weight")),
+              BlockLinearPiece(context_, Find("xlstm.ogate.weight"))},
         up_(context_, Find("ffn.proj_up.weight")),
         down_(context_, Find("ffn.proj_down.weight")),
         ffn_(down_.in()) {}
@@ -73,23 +87,30 @@ class SlstmBlock : public Unit {
   absl::Status Init() {
     const NormPiece::Kind row = {1, dim_, true, true, kNormEpsilon};
     CAROUSEL_ASSIGN_OR_RETURN(norm_, NormPiece::Create(context_, Find("xlstm_norm.weight"), row));
-    CAROUSEL_ASSIGN_OR_RETURN(head_norm_, NormPiece::Create(context_, Find("xlstm.group_norm.weight"), {heads_, dim_ / heads_, true, true, kNormEpsilon}));
+    CAROUSEL_ASSIGN_OR_RETURN(head_norm_,
+                              NormPiece::Create(context_, Find("xlstm.group_norm.weight"),
+                                                {heads_, dim_ / heads_, true, true, kNormEpsilon}));
     CAROUSEL_ASSIGN_OR_RETURN(ffn_norm_, NormPiece::Create(context_, Find("ffn_norm.weight"), row));
-    CAROUSEL_ASSIGN_OR_RETURN(conv_, ConvPiece::Create(context_, Find("xlstm.conv1d.conv.weight"), Find("xlstm.conv1d.conv.bias")));
+    CAROUSEL_ASSIGN_OR_RETURN(conv_, ConvPiece::Create(context_, Find("xlstm.conv1d.conv.weight"),
+                                                       Find("xlstm.conv1d.conv.bias")));
     CAROUSEL_ASSIGN_OR_RETURN(carry_, SlstmCarry::Create(context_, dim_));
 
     struct Rows {
       SlotBuffer* buffer;
       int64_t width;
     };
-    for (const Rows& rows : {Rows{&xn_, dim_}, Rows{&xc_, dim_}, Rows{&gates_, 4 * dim_}, Rows{&h_, dim_}, Rows{&keep_, dim_}, Rows{&c_, dim_},
-                             Rows{&n_, dim_}, Rows{&h_before_, dim_}, Rows{&x1_, dim_}, Rows{&x1n_, dim_}, Rows{&gu_, 2 * ffn_}, Rows{&act_, ffn_}}) {
+    for (const Rows& rows :
+         {Rows{&xn_, dim_}, Rows{&xc_, dim_}, Rows{&gates_, 4 * dim_}, Rows{&h_, dim_},
+          Rows{&keep_, dim_}, Rows{&c_, dim_}, Rows{&n_, dim_}, Rows{&h_before_, dim_},
+          Rows{&x1_, dim_}, Rows{&x1n_, dim_}, Rows{&gu_, 2 * ffn_}, Rows{&act_, ffn_}}) {
       CAROUSEL_ASSIGN_OR_RETURN(*rows.buffer, context_.Rows(rows.width));
     }
     StageCapacity one = context_.capacity;
     one.slots = 1;  // gradients live from BackwardInput to BackwardWeight of one micro-batch
-    for (const Rows& rows : {Rows{&dx1n_, dim_}, Rows{&dx1_, dim_}, Rows{&dxc_, dim_}, Rows{&dxn_, dim_}}) {
-      CAROUSEL_ASSIGN_OR_RETURN(*rows.buffer, SlotBuffer::Allocate(*context_.backend, one, rows.width, one.dtype));
+    for (const Rows& rows :
+         {Rows{&dx1n_, dim_}, Rows{&dx1_, dim_}, Rows{&dxc_, dim_}, Rows{&dxn_, dim_}}) {
+      CAROUSEL_ASSIGN_OR_RETURN(
+          *rows.buffer, SlotBuffer::Allocate(*context_.backend, one, rows.width, one.dtype));
     }
     context_.workspace->Reserve(0, context_.capacity.rows() * std::max(ffn_, dim_));
     return absl::OkStatus();
@@ -98,16 +119,31 @@ class SlstmBlock : public Unit {
   void Forward(const Segment& s, Span x, Span y) override {
     norm_.Forward(s, x, xn_.Rows(s));
     conv_.Forward(s, xn_.Columns(s), xc_.Rows(s));
-    for (int gate = 0; gate < 4; ++gate) gate_[gate].Forward(s, GateInput(gate, s), gates_.Columns(s, gate * dim_));
-    context_.Run(kernels::SlstmForward{.shape = CellShape(s), .x = gates_.Rows(s), .r = r_.weight, .b = b_.weight, .reset = s.resets,
-                                       .in = carry_.Into(s), .h = h_.Rows(s), .gates = gates_.Rows(s), .keep = keep_.Rows(s), .c = c_.Rows(s),
-                                       .n = n_.Rows(s), .h_before = h_before_.Rows(s), .out = carry_.OutOf(s)});
+    for (int gate = 0; gate < 4; ++gate)
+      gate_[gate].Forward(s, GateInput(gate, s), gates_.Columns(s, gate * dim_));
+    context_.Run(kernels::SlstmForward{.shape = CellShape(s),
+                                       .x = gates_.Rows(s),
+                                       .r = r_.weight,
+                                       .b = b_.weight,
+                                       .reset = s.resets,
+                                       .in = carry_.Into(s),
+                                       .h = h_.Rows(s),
+                                       .gates = gates_.Rows(s),
+                                       .keep = keep_.Rows(s),
+                                       .c = c_.Rows(s),
+                                       .n = n_.Rows(s),
+                                       .h_before = h_before_.Rows(s),
+                                       .out = carry_.OutOf(s)});
     head_norm_.Forward(s, h_.Rows(s), x1_.Rows(s));
     context_.Run(kernels::Add{.a = x, .b = x1_.Rows(s), .y = x1_.Rows(s)});
     ffn_norm_.Forward(s, x1_.Rows(s), x1n_.Rows(s));
     up_.Forward(s, x1n_.Columns(s), gu_.Columns(s));
-    context_.Run(kernels::GatedUnitForward{.kind = kernels::GateKind::kGelu, .gate = gu_.Columns(s), .up = gu_.Columns(s, ffn_), .y = act_.Columns(s),
-                                           .rows = s.rows(), .width = ffn_});
+    context_.Run(kernels::GatedUnitForward{.kind = kernels::GateKind::kGelu,
+                                           .gate = gu_.Columns(s),
+                                           .up = gu_.Columns(s, ffn_),
+                                           .y = act_.Columns(s),
+                                           .rows = s.rows(),
+                                           .width = ffn_});
     down_.Forward(s, act_.Columns(s), Dense(y, dim_), x1_.Columns(s));
   }
 
@@ -115,17 +151,32 @@ class SlstmBlock : public Unit {
     const Segment g = InSlot0(s);
     const Span dact = context_.workspace->Get(0, s.rows() * ffn_);
     down_.BackwardInput(s, Dense(dy, dim_), Dense(dact, ffn_));
-    context_.Run(kernels::GatedUnitBackward{.kind = kernels::GateKind::kGelu, .gate = gu_.Columns(s), .up = gu_.Columns(s, ffn_),
-                                            .dy = Dense(dact, ffn_), .dgate = gu_.Columns(s), .dup = gu_.Columns(s, ffn_), .rows = s.rows(),
+    context_.Run(kernels::GatedUnitBackward{.kind = kernels::GateKind::kGelu,
+                                            .gate = gu_.Columns(s),
+                                            .up = gu_.Columns(s, ffn_),
+                                            .dy = Dense(dact, ffn_),
+                                            .dgate = gu_.Columns(s),
+                                            .dup = gu_.Columns(s, ffn_),
+                                            .rows = s.rows(),
                                             .width = ffn_});
     up_.BackwardInput(s, gu_.Columns(s), dx1n_.Columns(g));
     ffn_norm_.BackwardInput(s, x1_.Rows(s), dx1n_.Rows(g), /*residual=*/dy, dx1_.Rows(g));
 
     const Span dh = context_.workspace->Get(0, s.rows() * dim_);
     head_norm_.BackwardInput(s, h_.Rows(s), dx1_.Rows(g), /*residual=*/{}, dh);
-    context_.Run(kernels::SlstmBackwardInput{.shape = CellShape(s), .r = r_.weight, .reset = s.resets, .in = carry_.Into(s), .h = h_.Rows(s),
-                                             .gates = gates_.Rows(s), .keep = keep_.Rows(s), .c = c_.Rows(s), .n = n_.Rows(s), .dy = dh,
-                                             .dout = carry_.GradientOutOf(s), .draw = gates_.Rows(s), .din = carry_.GradientInto(s)});
+    context_.Run(kernels::SlstmBackwardInput{.shape = CellShape(s),
+                                             .r = r_.weight,
+                                             .reset = s.resets,
+                                             .in = carry_.Into(s),
+                                             .h = h_.Rows(s),
+                                             .gates = gates_.Rows(s),
+                                             .keep = keep_.Rows(s),
+                                             .c = c_.Rows(s),
+                                             .n = n_.Rows(s),
+                                             .dy = dh,
+                                             .dout = carry_.GradientOutOf(s),
+                                             .draw = gates_.Rows(s),
+                                             .din = carry_.GradientInto(s)});
     gate_[0].BackwardInput(s, gates_.Columns(s), dxc_.Columns(g));
     gate_[1].BackwardInput(s, gates_.Columns(s, dim_), dxc_.Columns(g), /*accumulate=*/true);
     gate_[2].BackwardInput(s, gates_.Columns(s, 2 * dim_), dxn_.Columns(g));
@@ -140,9 +191,13 @@ class SlstmBlock : public Unit {
     up_.BackwardWeight(s, x1n_.Columns(s), gu_.Columns(s));
     ffn_norm_.BackwardWeight(s, x1_.Rows(s), dx1n_.Rows(g));
     head_norm_.BackwardWeight(s, h_.Rows(s), dx1_.Rows(g));
-    context_.Run(kernels::SlstmBackwardWeight{.shape = CellShape(s), .h_before = h_before_.Rows(s), .draw = gates_.Rows(s), .dr = r_.gradient,
+    context_.Run(kernels::SlstmBackwardWeight{.shape = CellShape(s),
+                                              .h_before = h_before_.Rows(s),
+                                              .draw = gates_.Rows(s),
+                                              .dr = r_.gradient,
                                               .db = b_.gradient});
-    for (int gate = 0; gate < 4; ++gate) gate_[gate].BackwardWeight(s, GateInput(gate, s), gates_.Columns(s, gate * dim_));
+    for (int gate = 0; gate < 4; ++gate)
+      gate_[gate].BackwardWeight(s, GateInput(gate, s), gates_.Columns(s, gate * dim_));
     conv_.BackwardWeight(s, xn_.Columns(s), dxc_.Rows(g));
     norm_.BackwardWeight(s, x, dxn_.Rows(g));
   }
@@ -157,7 +212,9 @@ class SlstmBlock : public Unit {
   const Parameter& Find(const std::string& name) const { return context_.parameters->Find(name); }
 
   // i and f see the convolved rows, z and o the plain ones.
-  Matrix GateInput(int gate, const Segment& s) const { return gate < 2 ? xc_.Columns(s) : xn_.Columns(s); }
+  Matrix GateInput(int gate, const Segment& s) const {
+    return gate < 2 ? xc_.Columns(s) : xn_.Columns(s);
+  }
 
   kernels::SlstmShape CellShape(const Segment& s) const {
     return {.steps = s.steps, .batch = s.batch, .heads = heads_, .head_dim = dim_ / heads_};
