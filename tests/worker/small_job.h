@@ -16,7 +16,7 @@ inline JobSpec SmallJob(const std::vector<Override>& overrides = {}) {
 name: small
 model:
   family: xlstm
-  vocab_size: 64
+  vocab_size: 264
   dim: 32
   num_blocks: 2
   slstm_at: [1]
