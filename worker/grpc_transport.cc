@@ -14,7 +14,10 @@ using kernels::Span;
 GrpcTransport::GrpcTransport(kernels::Backend* backend, EdgeOptions options)
     : options_(std::move(options)), inbox_(backend, options_.stage), copier_(backend) {}
 
-GrpcTransport::~GrpcTransport() { Abort(absl::CancelledError("the transport is gone")); }
+GrpcTransport::~GrpcTransport() {
+  Abort(absl::CancelledError("the transport is gone"));
+  WaitUntilIdle();  // copies under way refer to the edges
+}
 
 OutgoingEdge* GrpcTransport::EdgeTo(int stage) {
   MutexLock lock(&mutex_);
@@ -28,8 +31,10 @@ OutgoingEdge* GrpcTransport::EdgeTo(int stage) {
 
 Event GrpcTransport::Send(int to_stage, const Tag& tag, Span span, const Event& ready) {
   OutgoingEdge* edge = EdgeTo(to_stage);
-  return copier_.Copy(span, ready,
-                      [edge, tag](std::string bytes) { edge->Push(tag, std::move(bytes)); });
+  return copier_.Copy(span, ready, [this, edge, tag](absl::StatusOr<std::string> bytes) {
+    if (!bytes.ok()) return inbox_.Abort(bytes.status());  // the peer would wait for ever
+    edge->Push(tag, *std::move(bytes));
+  });
 }
 
 Event GrpcTransport::Recv(int from_stage, const Tag& tag, Span span, const Event& free) {
@@ -37,6 +42,7 @@ Event GrpcTransport::Recv(int from_stage, const Tag& tag, Span span, const Event
 }
 
 absl::Status GrpcTransport::SendBytes(int to_stage, const Tag& tag, std::string bytes) {
+  copier_.WaitUntilIdle();  // a record must not overtake tensors that are still being copied
   EdgeTo(to_stage)->Push(tag, std::move(bytes));
   return inbox_.status();
 }

@@ -44,6 +44,9 @@ class GrpcTransport : public Transport {
   absl::StatusOr<std::string> ReceiveBytes(int from_stage, const Tag& tag) override;
   void Abort(const absl::Status& reason) override;
 
+  // Blocks until no span that was given to Send is read any more; after Abort.
+  void WaitUntilIdle() { copier_.WaitUntilIdle(); }
+
   Inbox& inbox() { return inbox_; }
   const EdgeOptions& options() const { return options_; }
 

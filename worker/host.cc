@@ -75,8 +75,10 @@ void WorkerHost::Perform(const BeginInstalling& effect) {
     absl::StatusOr<std::unique_ptr<StageRunner>> runner = InstallStage(install);
     if (runner.ok()) {
       MutexLock lock(&mutex_);
-      if (state_.phase == StagePhase::kInstalling && state_.epoch == plan.epoch())
+      if (state_.phase == StagePhase::kInstalling && state_.job == plan.job() &&
+          state_.epoch == plan.epoch()) {
         runner_ = *std::move(runner);
+      }
     } else {
       p_.log->Write(
           LogLevel::kError, "worker",
@@ -113,7 +115,10 @@ void WorkerHost::Perform(const LetGo& effect) {
   if (runner_ == nullptr) return;
   p_.log->Write(LogLevel::kInfo, "worker", absl::StrCat("lets its stage go: ", effect.reason));
   runner_->Abandon(effect.reason);
-  runner_.reset();
+  // Its thread may be inside a long operation or a checkpoint. The next piece of work waits for it;
+  // heartbeats and messages do not.
+  std::shared_ptr<StageRunner> ending = std::move(runner_);
+  StartWork([ending]() mutable { ending.reset(); });
 }
 
 void WorkerHost::Perform(const SweepShards& effect) {

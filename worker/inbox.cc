@@ -1,6 +1,5 @@
 #include "worker/inbox.h"
 
-#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -52,28 +51,39 @@ void Inbox::Post(int from_stage, Wish wish) {
   Match(from_stage);
 }
 
+std::optional<Inbox::Pair> Inbox::TakePair(int from_stage) {
+  MutexLock lock(&mutex_);
+  Edge& edge = edges_[from_stage];
+  if (!failure_.ok() || edge.arrived.empty() || edge.wished.empty()) return std::nullopt;
+  if (edge.stream < 0) edge.stream = backend_->NewStream();
+  Pair pair = {edge.stream, std::move(edge.arrived.front()), std::move(edge.wished.front())};
+  edge.arrived.pop_front();
+  edge.wished.pop_front();
+  return pair;
+}
+
 void Inbox::Match(int from_stage) {
   while (true) {
-    Arrival arrival;
-    Wish wish;
-    kernels::Stream stream;
+    std::shared_ptr<Pair> pair;  // its bytes stay until the device has them
+    absl::Status wrong;
+    Event copied;
     {
-      MutexLock lock(&mutex_);
-      Edge& edge = edges_[from_stage];
-      if (!failure_.ok() || edge.arrived.empty() || edge.wished.empty()) return;
-      if (edge.stream < 0) edge.stream = backend_->NewStream();
-      stream = edge.stream;
-      arrival = std::move(edge.arrived.front());
-      wish = std::move(edge.wished.front());
-      edge.arrived.pop_front();
-      edge.wished.pop_front();
+      MutexLock lock(&order_mutex_);
+      std::optional<Pair> taken = TakePair(from_stage);
+      if (!taken.has_value()) return;
+      pair = std::make_shared<Pair>(*std::move(taken));
+      wrong = Check(from_stage, pair->arrival, pair->wish);
+      if (wrong.ok()) copied = Copy(*pair);
     }
-    if (absl::Status status = Check(from_stage, arrival, wish); !status.ok()) {
-      wish.done.Complete(status);
-      Abort(status);
+    if (!wrong.ok()) {
+      pair->wish.done.Complete(wrong);
+      Abort(wrong);
       return;
     }
-    Complete(stream, std::move(arrival), std::move(wish));
+    copied.OnReady([pair](const absl::Status& status) {
+      pair->arrival.consumed();
+      pair->wish.done.Complete(status);
+    });
   }
 }
 
@@ -91,25 +101,15 @@ absl::Status Inbox::Check(int from_stage, const Arrival& arrival, const Wish& wi
   return absl::OkStatus();
 }
 
-void Inbox::Complete(kernels::Stream stream, Arrival arrival, Wish wish) {
+Event Inbox::Copy(const Pair& pair) {
+  const auto& [stream, arrival, wish] = pair;
   if (wish.record != nullptr) {
-    *wish.record = std::move(arrival.bytes);
-    arrival.consumed();
-    wish.done.Complete();
-    return;
+    *wish.record = arrival.bytes;
+    return Event();
   }
-  auto held = std::make_shared<Arrival>(std::move(arrival));  // until the device has it
-  Event copied;
-  {
-    MutexLock lock(&copy_mutex_);
-    backend_->Wait(stream, wish.free);
-    backend_->CopyToDevice(stream, held->bytes.data(), wish.span);
-    copied = backend_->Record(stream);
-  }
-  copied.OnReady([held, done = wish.done](const absl::Status& status) mutable {
-    held->consumed();
-    done.Complete(status);
-  });
+  backend_->Wait(stream, wish.free);
+  backend_->CopyToDevice(stream, arrival.bytes.data(), wish.span);
+  return backend_->Record(stream);
 }
 
 void Inbox::Abort(const absl::Status& reason) {

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -53,12 +56,21 @@ class Inbox {
   void Post(int from_stage, Wish wish);
   // Hands the front arrival to the front wish while there are both.
   void Match(int from_stage);
+  struct Pair {
+    kernels::Stream stream = -1;
+    Arrival arrival;
+    Wish wish;
+  };
+  std::optional<Pair> TakePair(int from_stage);
   absl::Status Check(int from_stage, const Arrival& arrival, const Wish& wish) const;
-  void Complete(kernels::Stream stream, Arrival arrival, Wish wish);
+  // The event of the copy; complete for a record.
+  kernels::Event Copy(const Pair& pair) ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_);
 
   kernels::Backend* const backend_;
   const int stage_;
-  Mutex copy_mutex_;  // a stream is used by one thread at a time
+  // Taken before mutex_. Pairs of an edge reach its stream in the order in which they were made: a
+  // place that becomes free only after an earlier tensor was used must not hold that tensor up.
+  Mutex order_mutex_;
   mutable Mutex mutex_;
   std::map<int, Edge> edges_ ABSL_GUARDED_BY(mutex_);
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);

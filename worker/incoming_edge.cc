@@ -34,8 +34,10 @@ absl::StatusOr<std::optional<IncomingEdge::Tensor>> IncomingEdge::Add(const Fram
   const Tag tag = {frame.step(), frame.kind(), frame.micro_batch(), frame.segment()};
   absl::Status status = Check(frame);
   const int64_t size = static_cast<int64_t>(frame.payload().size());
-  if (status.ok() && (frame.offset() != received_ || received_ + size > frame.total() ||
-                      (received_ > 0 && !(tag == tag_)))) {
+  const bool other = received_ > 0 && !(tag == tag_ && frame.total() == total_);
+  const bool idle = size == 0 && frame.total() > 0;  // a piece of nothing
+  if (status.ok() &&
+      (frame.offset() != received_ || received_ + size > frame.total() || other || idle)) {
     status = absl::DataLossError(absl::StrCat("bytes at ", frame.offset(), " of ", frame.total(),
                                               " where ", received_, " were expected"));
   }
@@ -44,6 +46,7 @@ absl::StatusOr<std::optional<IncomingEdge::Tensor>> IncomingEdge::Add(const Fram
                         absl::StrCat(tag.ToString(), ": ", absl::string_view(status.message())));
   if (received_ == 0) {
     tag_ = tag;
+    total_ = frame.total();
     bytes_.clear();
     bytes_.reserve(frame.total());
   }

@@ -33,6 +33,7 @@ class IncomingEdge {
   const int from_stage_;
   Tag tag_;
   std::string bytes_;
+  int64_t total_ = 0;
   int64_t received_ = 0;  // bytes of the tensor under way; 0: none
 };
 

@@ -9,6 +9,24 @@
 #include "cluster/status_macros.h"
 
 namespace carousel {
+namespace {
+
+absl::Status CheckDataset(const Dataset& dataset, const JobSpec& job) {
+  if (dataset.vocabulary() > job.model().vocab_size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "model.vocab_size: is ", job.model().vocab_size(), ", the data's vocabulary has ",
+        dataset.vocabulary(), " tokens; set it to at least ", dataset.vocabulary()));
+  }
+  const std::string& expected = job.data().dataset_digest();
+  if (!expected.empty() && expected != dataset.content_hash()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("data.dataset_digest: the job was made with ", expected, ", the data here is ",
+                     dataset.content_hash(), "; bring back the dataset that it was made with"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 std::string UnitName(const UnitLayout& unit) {
   switch (unit.kind) {
@@ -33,6 +51,7 @@ StageCapacity CapacityOf(const JobSpec& job, int slots, int segments) {
 
 absl::StatusOr<BatchReader> OpenTrainingData(const JobSpec& job) {
   CAROUSEL_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, Dataset::Open(job.data()));
+  CAROUSEL_RETURN_IF_ERROR(CheckDataset(*dataset, job));
   return BatchReader::ForTraining(std::move(dataset), job.data());
 }
 

@@ -18,7 +18,8 @@ std::string UnitName(const UnitLayout& unit);
 // Memory of a stage that keeps `slots` micro-batches cut into `segments`.
 StageCapacity CapacityOf(const JobSpec& job, int slots, int segments);
 
-// Errors name the dataset. kFailedPrecondition if it is not the one that the job was resolved with.
+// Errors name the dataset or the field. kFailedPrecondition if it is not the one that the job was
+// resolved with, kInvalidArgument if it has tokens that the model has no row for.
 absl::StatusOr<BatchReader> OpenTrainingData(const JobSpec& job);
 
 // Micro-batch `index` of `step`.

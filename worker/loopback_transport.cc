@@ -21,15 +21,16 @@ class LoopbackTransport : public Transport {
       : network_(std::move(network)), copier_(backend), stage_(stage) {}
 
   Event Send(int to_stage, const Tag& tag, Span span, const Event& ready) override {
-    return copier_.Copy(span, ready,
-                        [network = network_, from = stage_, to_stage, tag](std::string bytes) {
-                          network->inboxes[to_stage]->Deliver(from, tag, std::move(bytes), [] {});
-                        });
+    return copier_.Copy(span, ready, [this, to_stage, tag](absl::StatusOr<std::string> bytes) {
+      if (!bytes.ok()) return Abort(bytes.status());
+      network_->inboxes[to_stage]->Deliver(stage_, tag, *std::move(bytes), [] {});
+    });
   }
   Event Recv(int from_stage, const Tag& tag, Span span, const Event& free) override {
     return network_->inboxes[stage_]->Recv(from_stage, tag, span, free);
   }
   absl::Status SendBytes(int to_stage, const Tag& tag, std::string bytes) override {
+    copier_.WaitUntilIdle();  // a record must not overtake tensors that are still being copied
     network_->inboxes[to_stage]->Deliver(stage_, tag, std::move(bytes), [] {});
     return network_->inboxes[stage_]->status();
   }

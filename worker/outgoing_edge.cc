@@ -35,15 +35,13 @@ OutgoingEdge::OutgoingEdge(const EdgeOptions& options, int to_stage,
       broken_(std::move(broken)),
       stub_(Connect(options.addresses[to_stage])) {
   context_.set_wait_for_ready(true);
-  stream_ = stub_->Exchange(&context_);
   writer_ = std::thread([this] { Write(); });
-  reader_ = std::thread([this] { ReadCredits(); });
 }
 
 OutgoingEdge::~OutgoingEdge() {
   Abort();
   writer_.join();
-  reader_.join();
+  reader_.join();  // begun by the writer
 }
 
 void OutgoingEdge::Push(const Tag& tag, std::string bytes) {
@@ -62,6 +60,10 @@ void OutgoingEdge::Abort() {
 }
 
 void OutgoingEdge::Write() {
+  // Opening blocks until the peer is reachable, so it is done here: neither the executor nor an
+  // Abort waits for a peer that never comes.
+  stream_ = stub_->Exchange(&context_);
+  reader_ = std::thread([this] { ReadCredits(); });
   Parcel parcel = {.tag = {.kind = OPEN}};
   bool open = WriteParcel(parcel);
   while (open && WaitForParcel(&parcel)) open = WriteParcel(parcel);

@@ -51,7 +51,7 @@ class OutgoingEdge {
   std::deque<Parcel> parcels_;
   int credits_ = 0;
   bool stopping_ = false;
-  std::thread writer_, reader_;
+  std::thread writer_, reader_;  // the writer opens the stream and begins the reader
 };
 
 }  // namespace carousel

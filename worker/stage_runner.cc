@@ -54,7 +54,13 @@ absl::StatusOr<std::unique_ptr<StageRunner>> StageRunner::Install(
   return runner;
 }
 
-StageRunner::~StageRunner() { Abandon("the worker lets the stage go"); }
+StageRunner::~StageRunner() {
+  Abandon("the worker lets the stage go");
+  if (thread_.joinable()) thread_.join();
+  // A device may still work on what is about to be freed.
+  if (stage_ != nullptr) (void)env_.backend->Record(stage_->stream()).Wait();
+  if (transport_ != nullptr) transport_->WaitUntilIdle();
+}
 
 absl::Status StageRunner::Build() {
   const JobSpec& job = install_.spec();
@@ -110,7 +116,6 @@ void StageRunner::Abandon(const std::string& reason) {
     transport_->Abort(absl::CancelledError(reason));
     env_.transports->Remove(transport_.get());
   }
-  if (thread_.joinable()) thread_.join();
 }
 
 void StageRunner::Run() {
@@ -119,7 +124,9 @@ void StageRunner::Run() {
   if (status.ok()) status = written;
   if (abandoned_) return;
   if (!status.ok()) {
-    transport_->Abort(status);
+    // A refused step is the last stage's decision, which may still be on its way to the others; any
+    // other failure must end their waiting.
+    if (!absl::IsAborted(status)) transport_->Abort(status);
     SendFailure(status);
     return;
   }

@@ -38,7 +38,7 @@ class StageRunner {
   // inbox to its neighbours. Blocks.
   static absl::StatusOr<std::unique_ptr<StageRunner>> Install(const RunnerEnvironment& environment,
                                                               const carousel::Install& install);
-  ~StageRunner();  // Abandon
+  ~StageRunner();  // Abandon, then waits for the thread and the device
 
   // Runs steps from here on, on a thread of its own: StepReport after each, Prepared after each
   // checkpoint, Stopped or StageFailure last.
@@ -47,8 +47,8 @@ class StageRunner {
   // The last stage puts this into its next decision. Asking twice is asking once.
   void RequestBoundary(bool checkpoint, bool stop);
 
-  // Breaks off the step under way and ends the thread. What was committed stays; what was not is as
-  // if it had never been.
+  // Breaks off the step under way, so that the thread ends; returns at once (the destructor waits).
+  // What was committed stays; what was not is as if it had never been.
   void Abandon(const std::string& reason);
 
   const std::string& job() const { return install_.plan().job(); }

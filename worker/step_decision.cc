@@ -30,7 +30,9 @@ std::string WhereItArose(const ModelLayout& layout, const StepEvidence& evidence
       }
     }
   }
-  return where.empty() ? "the loss was not finite" : where;
+  if (!where.empty()) return where;
+  return std::isfinite(evidence.loss_sum) ? "the norm of the gradients overflowed"
+                                          : "the loss was not finite";
 }
 
 kernels::LearningRateSchedule ScheduleOf(const JobSpec& job) {

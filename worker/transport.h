@@ -48,7 +48,8 @@ class Transport {
   virtual kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span,
                               const kernels::Event& free) = 0;
 
-  // The same for a small record that lives on the host. ReceiveBytes blocks.
+  // The same for a small record that lives on the host. SendBytes blocks until the tensors sent
+  // before it have left the device, ReceiveBytes until the record is there.
   virtual absl::Status SendBytes(int to_stage, const Tag& tag, std::string bytes) = 0;
   virtual absl::StatusOr<std::string> ReceiveBytes(int from_stage, const Tag& tag) = 0;
 
