@@ -13,8 +13,8 @@
 #include "cluster/log.h"
 #include "cluster/rpc_status.h"
 #include "cluster/status_macros.h"
-#include "coordinator/job_view.h"
 #include "cluster/version.h"
+#include "coordinator/job_view.h"
 #include "coordinator/worker_calls.h"
 
 namespace carousel {

@@ -20,21 +20,24 @@
 #include "kernels/soft_cap.h"
 
 // X(name) for every operation.
-#define CAROUSEL_FOR_EACH_OP(X)                                                                \
-  X(EmbeddingForward)                                                                          \
-  X(EmbeddingBackwardWeight)                                                                   \
-  X(NormForward)                                                                               \
-  X(NormBackwardInput)                                                                         \
-  X(NormBackwardWeight) X(LinearForward) X(LinearBackwardInput) X(LinearBackwardWeight)        \
-      X(BlockLinearForward) X(BlockLinearBackwardInput) X(BlockLinearBackwardWeight)           \
-          X(ConvForward) X(ConvBackwardInput) X(ConvBackwardWeight) X(SoftCapForward)          \
-              X(SoftCapBackward) X(GatedUnitForward) X(GatedUnitBackward) X(OutputGateForward) \
-                  X(OutputGateBackward) X(SkipGateForward) X(SkipGateBackwardInput)            \
-                      X(SkipGateBackwardWeight) X(SlstmForward) X(SlstmBackwardInput)          \
-                          X(SlstmBackwardWeight) X(MlstmForward) X(MlstmBackward)              \
-                              X(CrossEntropyForward) X(CrossEntropyBackward) X(Add) X(Zero)    \
-                                  X(Copy) X(OrderedSum) X(CountNonFinite) X(GranuleSquares)    \
-                                      X(GranuleDigests) X(AdamW) X(RandomInit)
+// clang-format off
+#define CAROUSEL_FOR_EACH_OP(X)                                        \
+  X(EmbeddingForward) X(EmbeddingBackwardWeight)                       \
+  X(NormForward) X(NormBackwardInput) X(NormBackwardWeight)            \
+  X(LinearForward) X(LinearBackwardInput) X(LinearBackwardWeight)      \
+  X(BlockLinearForward) X(BlockLinearBackwardInput)                    \
+  X(BlockLinearBackwardWeight)                                         \
+  X(ConvForward) X(ConvBackwardInput) X(ConvBackwardWeight)            \
+  X(SoftCapForward) X(SoftCapBackward)                                 \
+  X(GatedUnitForward) X(GatedUnitBackward)                             \
+  X(OutputGateForward) X(OutputGateBackward)                           \
+  X(SkipGateForward) X(SkipGateBackwardInput) X(SkipGateBackwardWeight) \
+  X(SlstmForward) X(SlstmBackwardInput) X(SlstmBackwardWeight)         \
+  X(MlstmForward) X(MlstmBackward)                                     \
+  X(CrossEntropyForward) X(CrossEntropyBackward)                       \
+  X(Add) X(Zero) X(Copy) X(OrderedSum) X(CountNonFinite)               \
+  X(GranuleSquares) X(GranuleDigests) X(AdamW) X(RandomInit)
+// clang-format on
 
 namespace carousel::kernels {
 
