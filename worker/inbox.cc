@@ -123,6 +123,7 @@ void Inbox::Abort(const absl::Status& reason) {
   for (auto& [from, edge] : edges) {
     for (Wish& wish : edge.wished) wish.done.Complete(reason);
   }
+  aborted_.Complete(reason);
 }
 
 absl::Status Inbox::status() const {

@@ -34,6 +34,8 @@ class Inbox {
 
   void Abort(const absl::Status& reason);
   absl::Status status() const;
+  // Completes at the Abort, with its reason: for who feeds this inbox and should stop.
+  kernels::Event aborted() const { return aborted_; }
 
  private:
   struct Arrival {
@@ -71,6 +73,7 @@ class Inbox {
   // Taken before mutex_. Pairs of an edge reach its stream in the order in which they were made: a
   // place that becomes free only after an earlier tensor was used must not hold that tensor up.
   Mutex order_mutex_;
+  kernels::Event aborted_ = kernels::Event::Pending();
   mutable Mutex mutex_;
   std::map<int, Edge> edges_ ABSL_GUARDED_BY(mutex_);
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);

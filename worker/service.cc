@@ -40,6 +40,25 @@ class CreditGiver {
   FrameStream* stream_;
 };
 
+// Ends a stream, perhaps after it has ended by itself.
+class StreamEnder {
+ public:
+  explicit StreamEnder(grpc::ServerContext* context) : context_(context) {}
+
+  void End() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (context_ != nullptr) context_->TryCancel();
+  }
+  void Close() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    context_ = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  grpc::ServerContext* context_;
+};
+
 absl::Status ReceiveFrames(GrpcTransport& transport, int from_stage, FrameStream* stream,
                            const std::shared_ptr<CreditGiver>& credits) {
   IncomingEdge edge(transport.options(), from_stage);
@@ -57,7 +76,7 @@ absl::Status ReceiveFrames(GrpcTransport& transport, int from_stage, FrameStream
 
 }  // namespace
 
-grpc::Status WorkerService::Exchange(grpc::ServerContext*, FrameStream* stream) {
+grpc::Status WorkerService::Exchange(grpc::ServerContext* context, FrameStream* stream) {
   Frame open;
   if (!stream->Read(&open) || open.kind() != OPEN)
     return ToGrpcStatus(absl::InvalidArgumentError("an edge begins with a frame of kind OPEN"));
@@ -70,8 +89,12 @@ grpc::Status WorkerService::Exchange(grpc::ServerContext*, FrameStream* stream) 
   }
   auto credits = std::make_shared<CreditGiver>(stream);
   credits->Give((*transport)->options().credits);
+  // A stage that is over reads no more; whoever still writes to it must not wait for its credits.
+  auto ender = std::make_shared<StreamEnder>(context);
+  (*transport)->inbox().aborted().OnReady([ender](const absl::Status&) { ender->End(); });
   const absl::Status ended = ReceiveFrames(**transport, open.from_stage(), stream, credits);
   credits->Close();
+  ender->Close();
   (*transport)->inbox().Abort(ended);  // nothing, if the epoch is over anyway
   return ToGrpcStatus(ended);
 }

@@ -210,6 +210,19 @@ TEST(GrpcTransportTest, AStageThatGoesAwayIsNamedByTheStageThatWritesToIt) {
   EXPECT_THAT(std::string(lost.message()), HasSubstr("the edge from stage 0 to stage 1"));
 }
 
+// It opened no edge of its own that could close.
+TEST(GrpcTransportTest, AStageThatIsOverIsNamedEvenIfItNeverSentAnything) {
+  Devices devices("cpu");
+  GrpcPair pair(devices.all());
+  ASSERT_TRUE(pair.stage(0).SendBytes(1, {0, NORM_PARTIALS}, "squares").ok());
+  ASSERT_TRUE(pair.stage(1).ReceiveBytes(0, {0, NORM_PARTIALS}).ok());
+
+  pair.stage(1).Abort(absl::CancelledError("its disk is full"));
+  const absl::Status lost = pair.stage(0).ReceiveBytes(1, {0, DECISION}).status();
+
+  EXPECT_EQ(LostStageOf(lost), 1) << lost;
+}
+
 TEST(GrpcTransportTest, AStaleEpochIsFencedOffAndHurtsNobody) {
   Devices devices("cpu");
   GrpcPair pair(devices.all());
@@ -235,6 +248,9 @@ TEST(GrpcTransportTest, ATensorAboveTheLimitOfTheJobIsRefused) {
 
 TEST(GrpcTransportTest, AbortDoesNotWaitForAPeerThatNeverComes) {
   Devices devices("cpu");
+  // Without another user gRPC shuts down with the transport, and may take 10 s to give up the
+  // connection.
+  const ServedWorker worker;
   GrpcTransport alone(devices.all()[0], {.job = "job",
                                          .epoch = 1,
                                          .stage = 0,
