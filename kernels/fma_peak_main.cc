@@ -5,18 +5,19 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "kernels/cpu/paths.h"
 #include "kernels/fma_peak.h"
 
 int main(int argc, char** argv) {
   using carousel::kernels::DType;
   using carousel::kernels::FmaPeak;
-  const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
-  if (argc > 2 || threads < 1 || threads > 1024) {
+  int threads = 1;
+  const bool read = argc < 2 || (argc == 2 && absl::SimpleAtoi(argv[1], &threads));
+  if (!read || threads < 1 || threads > 1024) {
     std::fprintf(stderr, "usage: fma_peak_main [threads, 1 to 1024]\n");
     return 2;
   }
