@@ -58,26 +58,32 @@ class LargeBlock : public Unit {
     CAROUSEL_ASSIGN_OR_RETURN(carry_,
                               MlstmCarry::Create(context_, heads_, qk_ / heads_, inner_ / heads_));
 
-    struct Rows {
-      SlotBuffer* buffer;
-      int64_t width;
-    };
-    for (const Rows& rows :
-         {Rows{&xn_, dim_}, Rows{&q_rows_, qk_}, Rows{&k_rows_, qk_}, Rows{&v_rows_, inner_},
-          Rows{&o_rows_, inner_}, Rows{&i_rows_, heads_}, Rows{&f_rows_, heads_}, Rows{&h_, inner_},
-          Rows{&r_, heads_}, Rows{&m_, heads_}, Rows{&hn_, inner_}, Rows{&gated_, inner_},
-          Rows{&x1_, dim_}, Rows{&x1n_, dim_}, Rows{&gate_rows_, ffn_}, Rows{&up_rows_, ffn_},
-          Rows{&act_, ffn_}}) {
-      CAROUSEL_ASSIGN_OR_RETURN(*rows.buffer, context_.Rows(rows.width));
-    }
-    StageCapacity one = context_.capacity;
-    one.slots = 1;  // gradients live from BackwardInput to BackwardWeight of one micro-batch
-    for (const Rows& rows : {Rows{&dx1n_, dim_}, Rows{&dx1_, dim_}, Rows{&dhn_, inner_},
-                             Rows{&dq_, qk_}, Rows{&dk_, qk_}, Rows{&dv_, inner_},
-                             Rows{&di_, heads_}, Rows{&df_, heads_}, Rows{&dxn_, dim_}}) {
-      CAROUSEL_ASSIGN_OR_RETURN(
-          *rows.buffer, SlotBuffer::Allocate(*context_.backend, one, rows.width, one.dtype));
-    }
+    CAROUSEL_RETURN_IF_ERROR(AllocateRows(context_, {{&xn_, dim_},
+                                                     {&q_rows_, qk_},
+                                                     {&k_rows_, qk_},
+                                                     {&v_rows_, inner_},
+                                                     {&o_rows_, inner_},
+                                                     {&i_rows_, heads_},
+                                                     {&f_rows_, heads_},
+                                                     {&h_, inner_},
+                                                     {&r_, heads_},
+                                                     {&m_, heads_},
+                                                     {&hn_, inner_},
+                                                     {&gated_, inner_},
+                                                     {&x1_, dim_},
+                                                     {&x1n_, dim_},
+                                                     {&gate_rows_, ffn_},
+                                                     {&up_rows_, ffn_},
+                                                     {&act_, ffn_}}));
+    CAROUSEL_RETURN_IF_ERROR(AllocateGradientRows(context_, {{&dx1n_, dim_},
+                                                             {&dx1_, dim_},
+                                                             {&dhn_, inner_},
+                                                             {&dq_, qk_},
+                                                             {&dk_, qk_},
+                                                             {&dv_, inner_},
+                                                             {&di_, heads_},
+                                                             {&df_, heads_},
+                                                             {&dxn_, dim_}}));
     context_.workspace->Reserve(0, context_.capacity.rows() * std::max(ffn_, inner_));
     return absl::OkStatus();
   }

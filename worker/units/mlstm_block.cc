@@ -48,24 +48,24 @@ class MlstmBlock : public Unit {
     CAROUSEL_ASSIGN_OR_RETURN(
         carry_, MlstmCarry::Create(context_, heads_, inner_ / heads_, inner_ / heads_));
 
-    struct Rows {
-      SlotBuffer* buffer;
-      int64_t width;
-    };
-    for (const Rows& rows :
-         {Rows{&xn_, dim_}, Rows{&xz_, 2 * inner_}, Rows{&c_, inner_}, Rows{&qkv_, 3 * inner_},
-          Rows{&i_rows_, heads_}, Rows{&f_rows_, heads_}, Rows{&h_, inner_}, Rows{&r_, heads_},
-          Rows{&m_, heads_}, Rows{&hn_, inner_}, Rows{&gated_, inner_}}) {
-      CAROUSEL_ASSIGN_OR_RETURN(*rows.buffer, context_.Rows(rows.width));
-    }
-    StageCapacity one = context_.capacity;
-    one.slots = 1;  // gradients live from BackwardInput to BackwardWeight of one micro-batch
-    for (const Rows& rows :
-         {Rows{&dhn_, inner_}, Rows{&dc_, inner_}, Rows{&dxz_, 2 * inner_},
-          Rows{&dqkv_, 3 * inner_}, Rows{&di_, heads_}, Rows{&df_, heads_}, Rows{&dxn_, dim_}}) {
-      CAROUSEL_ASSIGN_OR_RETURN(
-          *rows.buffer, SlotBuffer::Allocate(*context_.backend, one, rows.width, one.dtype));
-    }
+    CAROUSEL_RETURN_IF_ERROR(AllocateRows(context_, {{&xn_, dim_},
+                                                     {&xz_, 2 * inner_},
+                                                     {&c_, inner_},
+                                                     {&qkv_, 3 * inner_},
+                                                     {&i_rows_, heads_},
+                                                     {&f_rows_, heads_},
+                                                     {&h_, inner_},
+                                                     {&r_, heads_},
+                                                     {&m_, heads_},
+                                                     {&hn_, inner_},
+                                                     {&gated_, inner_}}));
+    CAROUSEL_RETURN_IF_ERROR(AllocateGradientRows(context_, {{&dhn_, inner_},
+                                                             {&dc_, inner_},
+                                                             {&dxz_, 2 * inner_},
+                                                             {&dqkv_, 3 * inner_},
+                                                             {&di_, heads_},
+                                                             {&df_, heads_},
+                                                             {&dxn_, dim_}}));
     context_.workspace->Reserve(0, context_.capacity.rows() * inner_);
     return absl::OkStatus();
   }

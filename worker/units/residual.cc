@@ -5,6 +5,20 @@ namespace carousel {
 using kernels::Matrix;
 using kernels::Span;
 
+absl::Status AllocateRows(const UnitContext& context, std::initializer_list<RowsWanted> wanted) {
+  for (const RowsWanted& rows : wanted) {
+    CAROUSEL_ASSIGN_OR_RETURN(*rows.buffer, context.Rows(rows.width));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AllocateGradientRows(const UnitContext& context,
+                                  std::initializer_list<RowsWanted> wanted) {
+  UnitContext one = context;
+  one.capacity.slots = 1;
+  return AllocateRows(one, wanted);
+}
+
 absl::StatusOr<NormPiece> NormPiece::Create(const UnitContext& context, const Parameter& weight,
                                             Kind kind) {
   NormPiece piece;

@@ -2,6 +2,8 @@
 // with its parameter.
 #pragma once
 
+#include <initializer_list>
+
 #include "absl/status/statusor.h"
 #include "cluster/status_macros.h"
 #include "worker/unit.h"
@@ -13,6 +15,19 @@ inline Segment InSlot0(Segment segment) {
   segment.slot = 0;
   return segment;
 }
+
+// Buffers of a unit and their widths.
+struct RowsWanted {
+  SlotBuffer* buffer;
+  int64_t width;
+};
+
+// What forward keeps for backward: for every slot.
+absl::Status AllocateRows(const UnitContext& context, std::initializer_list<RowsWanted> wanted);
+
+// What BackwardInput keeps for BackwardWeight: of one micro-batch at a time.
+absl::Status AllocateGradientRows(const UnitContext& context,
+                                  std::initializer_list<RowsWanted> wanted);
 
 // A norm of rows of `groups` groups, with the statistics that its backward needs.
 class NormPiece {

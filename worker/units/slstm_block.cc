@@ -95,23 +95,20 @@ class SlstmBlock : public Unit {
                                                        Find("xlstm.conv1d.conv.bias")));
     CAROUSEL_ASSIGN_OR_RETURN(carry_, SlstmCarry::Create(context_, dim_));
 
-    struct Rows {
-      SlotBuffer* buffer;
-      int64_t width;
-    };
-    for (const Rows& rows :
-         {Rows{&xn_, dim_}, Rows{&xc_, dim_}, Rows{&gates_, 4 * dim_}, Rows{&h_, dim_},
-          Rows{&keep_, dim_}, Rows{&c_, dim_}, Rows{&n_, dim_}, Rows{&h_before_, dim_},
-          Rows{&x1_, dim_}, Rows{&x1n_, dim_}, Rows{&gu_, 2 * ffn_}, Rows{&act_, ffn_}}) {
-      CAROUSEL_ASSIGN_OR_RETURN(*rows.buffer, context_.Rows(rows.width));
-    }
-    StageCapacity one = context_.capacity;
-    one.slots = 1;  // gradients live from BackwardInput to BackwardWeight of one micro-batch
-    for (const Rows& rows :
-         {Rows{&dx1n_, dim_}, Rows{&dx1_, dim_}, Rows{&dxc_, dim_}, Rows{&dxn_, dim_}}) {
-      CAROUSEL_ASSIGN_OR_RETURN(
-          *rows.buffer, SlotBuffer::Allocate(*context_.backend, one, rows.width, one.dtype));
-    }
+    CAROUSEL_RETURN_IF_ERROR(AllocateRows(context_, {{&xn_, dim_},
+                                                     {&xc_, dim_},
+                                                     {&gates_, 4 * dim_},
+                                                     {&h_, dim_},
+                                                     {&keep_, dim_},
+                                                     {&c_, dim_},
+                                                     {&n_, dim_},
+                                                     {&h_before_, dim_},
+                                                     {&x1_, dim_},
+                                                     {&x1n_, dim_},
+                                                     {&gu_, 2 * ffn_},
+                                                     {&act_, ffn_}}));
+    CAROUSEL_RETURN_IF_ERROR(AllocateGradientRows(
+        context_, {{&dx1n_, dim_}, {&dx1_, dim_}, {&dxc_, dim_}, {&dxn_, dim_}}));
     context_.workspace->Reserve(0, context_.capacity.rows() * std::max(ffn_, dim_));
     return absl::OkStatus();
   }
