@@ -12,7 +12,7 @@ namespace carousel::kernels {
 enum class InitKind {
   kConstant,  // a
   kNormal,    // mean 0, standard deviation a
-  kUniform,   // in [-a, a)
+  kUniform,   // in [-a, a]
   kLinspace,  // a ... b over the last `period` elements, repeated
   kPowerLaw,  // the sLSTM's forget-gate bias: -(a + (b - a) (j / (period - 1))^exponent), j = index
               // mod period

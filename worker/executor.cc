@@ -200,6 +200,7 @@ absl::StatusOr<StepEvidence> Executor::GatherEvidence(int64_t step) {
         const std::string record,
         p_.transport->ReceiveBytes(p_.stage_index - 1, {step, NORM_PARTIALS}));
     CAROUSEL_ASSIGN_OR_RETURN(evidence, DecodeEvidence(record));
+    CAROUSEL_RETURN_IF_ERROR(CheckEvidence(evidence, *p_.layout, p_.stage->first_unit()));
   }
   evidence.squares.insert(evidence.squares.end(), squares.begin(), squares.end());
   evidence.non_finite.insert(evidence.non_finite.end(), non_finite.begin(), non_finite.end());

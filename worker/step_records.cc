@@ -1,5 +1,6 @@
 #include "worker/step_records.h"
 
+#include "absl/strings/str_cat.h"
 #include "proto/worker.pb.h"
 
 namespace carousel {
@@ -23,6 +24,17 @@ absl::StatusOr<StepEvidence> DecodeEvidence(std::string_view bytes) {
   evidence.squares.assign(record.squares().begin(), record.squares().end());
   evidence.non_finite.assign(record.non_finite().begin(), record.non_finite().end());
   return evidence;
+}
+
+absl::Status CheckEvidence(const StepEvidence& evidence, const ModelLayout& layout, int end_unit) {
+  int64_t granules = 0;
+  for (int unit = 0; unit < end_unit; ++unit) granules += layout.units[unit].Granules();
+  const int64_t squares = static_cast<int64_t>(evidence.squares.size());
+  const int64_t units = static_cast<int64_t>(evidence.non_finite.size());
+  if (squares == granules && units == end_unit) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("a neighbour's evidence has ", squares, " granules of ",
+                                          units, " units where the plan says ", granules, " of ",
+                                          end_unit));
 }
 
 std::string EncodeDecision(const StepDecision& decision) {

@@ -15,8 +15,9 @@ void Run(Context& context, const EmbeddingForward& op) {
     T* y = op.y.As<T>();
     ParallelRows(context, op.rows, op.width, [&](int64_t first, int64_t rows) {
       for (int64_t row = first; row < first + rows; ++row) {
-        KERNEL_CHECK(tokens[row] >= 0 && (tokens[row] + 1) * op.width <= op.table.size());
-        std::memcpy(y + row * op.width, table + tokens[row] * op.width, op.width * sizeof(T));
+        const int64_t entry = tokens[row] * op.width;
+        KERNEL_CHECK(entry >= 0 && entry + op.width <= op.table.size());
+        std::memcpy(y + row * op.width, table + entry, op.width * sizeof(T));
       }
     });
   });

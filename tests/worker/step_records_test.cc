@@ -40,6 +40,26 @@ TEST(StepRecords, EvidenceKeepsEveryBit) {
   }
 }
 
+TEST(StepRecords, EvidenceOfOtherUnitsThanThePlanSaysIsRefused) {
+  ModelLayout layout;
+  for (int64_t elements : {10, 70'000}) {  // one granule and two
+    TensorLayout tensor;
+    tensor.shape = {elements};
+    layout.units.emplace_back().tensors.push_back(tensor);
+  }
+
+  const StepEvidence right = {.squares = {1, 2, 3}, .non_finite = {0, 0}};
+  const StepEvidence short_of_one = {.squares = {1, 2}, .non_finite = {0, 0}};
+  const StepEvidence of_one_unit = {.squares = {1, 2, 3}, .non_finite = {0}};
+
+  EXPECT_TRUE(CheckEvidence(right, layout, 2).ok());
+  for (const StepEvidence& wrong : {short_of_one, of_one_unit}) {
+    const absl::Status status = CheckEvidence(wrong, layout, 2);
+    EXPECT_TRUE(absl::IsDataLoss(status));
+    EXPECT_NE(status.message().find("the plan says 3 of 2"), std::string::npos) << status;
+  }
+}
+
 TEST(StepRecords, ADecisionKeepsEveryBitOfEveryScalar) {
   StepDecision sent;
   sent.apply = true;
