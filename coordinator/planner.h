@@ -19,8 +19,9 @@
 
 namespace carousel {
 
-inline constexpr double kSegmentOverhead = 0.0003;  // seconds; measured on loopback
-inline constexpr int kMaxChosenSegments = 16;       // the planner's own choice; a wish may be more
+inline constexpr double kSegmentOverhead =
+    0.0003;  // seconds; an estimate: one call and one message on each stage
+inline constexpr int kMaxChosenSegments = 16;  // the planner's own choice; a wish may be more
 inline constexpr int kCredits = 2;  // one message being read, one behind it: hides the round trip
 
 struct PlanRequest {

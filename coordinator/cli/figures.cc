@@ -10,10 +10,14 @@
 namespace carousel {
 
 std::string Grouped(int64_t count) {
-  std::string digits = std::to_string(count);
-  const size_t first = digits[0] == '-' ? 1 : 0;
-  for (size_t end = digits.size(); end > first + 3;) digits.insert(end -= 3, ",");
-  return digits;
+  const std::string digits = std::to_string(count);
+  std::string grouped;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    const bool first = i == 0 || (i == 1 && digits[0] == '-');
+    if (!first && (digits.size() - i) % 3 == 0) grouped += ',';
+    grouped += digits[i];
+  }
+  return grouped;
 }
 
 std::string Bytes(double bytes) {
