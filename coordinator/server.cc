@@ -11,9 +11,9 @@
 #include <random>
 #include <thread>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cluster/loopback.h"
 #include "cluster/status_macros.h"
 #include "cluster/store_identity.h"
 #include "coordinator/core.h"
@@ -95,11 +95,6 @@ class Ticker {
 };
 
 }  // namespace
-
-bool IsLoopback(const std::string& listen) {
-  const std::string host = listen.substr(0, listen.rfind(':'));
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
-}
 
 class CoordinatorServer::Parts {
  public:

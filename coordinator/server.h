@@ -39,7 +39,4 @@ class CoordinatorServer {
   const std::unique_ptr<Parts> parts_;
 };
 
-// Is the host of "host:port" this machine only?
-bool IsLoopback(const std::string& listen);
-
 }  // namespace carousel

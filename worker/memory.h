@@ -31,6 +31,12 @@ struct Segment {
   int64_t first_row() const { return first_step * batch; }
 };
 
+// The same rows for buffers that hold one micro-batch: gradients, which go back one at a time.
+inline Segment InSlot0(Segment segment) {
+  segment.slot = 0;
+  return segment;
+}
+
 // How much a stage holds at once.
 struct StageCapacity {
   int64_t sequence_length = 0;  // S of a whole micro-batch

@@ -140,7 +140,7 @@ void Stage::Forward(const Segment& segment) {
 }
 
 void Stage::BackwardInput(const Segment& segment) {
-  const Segment g = InSlot(segment);
+  const Segment g = InSlot0(segment);
   for (int unit = static_cast<int>(units_.size()) - 1; unit >= 0; --unit) {
     const bool head = head_ != nullptr && unit + 1 == static_cast<int>(units_.size());
     const bool embedding = has_embedding() && unit == 0;
@@ -151,7 +151,7 @@ void Stage::BackwardInput(const Segment& segment) {
 }
 
 void Stage::BackwardWeight(const Segment& run) {
-  const Segment g = InSlot(run);
+  const Segment g = InSlot0(run);
   for (int unit = static_cast<int>(units_.size()) - 1; unit >= 0; --unit) {
     const bool head = head_ != nullptr && unit + 1 == static_cast<int>(units_.size());
     const bool embedding = has_embedding() && unit == 0;

@@ -45,17 +45,17 @@ class Stage {
   kernels::Span Input(const Segment& segment) const { return border_.front().Rows(segment); }
   kernels::Span Output(const Segment& segment) const { return border_.back().Rows(segment); }
   kernels::Span OutputGradient(const Segment& segment) const {
-    return gradient_.back().Rows(InSlot(segment));
+    return gradient_.back().Rows(InSlot0(segment));
   }
   kernels::Span InputGradient(const Segment& segment) const {
-    return gradient_.front().Rows(InSlot(segment));
+    return gradient_.front().Rows(InSlot0(segment));
   }
   // Rows that enter a unit, and their gradient.
   kernels::Span UnitInput(int unit, const Segment& segment) const {
     return border_[unit - first_unit()].Rows(segment);
   }
   kernels::Span UnitInputGradient(int unit, const Segment& segment) const {
-    return gradient_[unit - first_unit()].Rows(InSlot(segment));
+    return gradient_[unit - first_unit()].Rows(InSlot0(segment));
   }
 
   // What unit `unit` carries into segment `index` (> 0).
@@ -97,12 +97,6 @@ class Stage {
   absl::Status AllocateBorders();
   absl::Status TieHead();
   absl::Status BuildUnits();
-
-  // Gradients live for one micro-batch at a time.
-  static Segment InSlot(Segment segment) {
-    segment.slot = 0;
-    return segment;
-  }
 
   kernels::Backend* const backend_;
   const kernels::Stream stream_;

@@ -13,9 +13,9 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cluster/log.h"
+#include "cluster/loopback.h"
 #include "cluster/shard_store.h"
 #include "cluster/status_macros.h"
 #include "cluster/store.h"
@@ -55,10 +55,7 @@ absl::Status CheckFlags() {
     return absl::InvalidArgumentError(
         absl::StrCat("--threads=", threads, " is not between 1 and 1024"));
   const std::string listen = absl::GetFlag(FLAGS_listen);
-  const bool loopback = absl::StartsWith(listen, "127.") ||
-                        absl::StartsWith(listen, "localhost:") ||
-                        absl::StartsWith(listen, "[::1]:");
-  if (!loopback && !absl::GetFlag(FLAGS_insecure)) {
+  if (!IsLoopback(listen) && !absl::GetFlag(FLAGS_insecure)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--listen=", listen,
         " is reachable from other machines, and nothing is encrypted or authenticated; "

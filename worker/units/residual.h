@@ -10,12 +10,6 @@
 
 namespace carousel {
 
-// The segment, for buffers that hold one micro-batch.
-inline Segment InSlot0(Segment segment) {
-  segment.slot = 0;
-  return segment;
-}
-
 // Buffers of a unit and their widths.
 struct RowsWanted {
   SlotBuffer* buffer;
