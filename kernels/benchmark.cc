@@ -1,9 +1,7 @@
 #include "kernels/benchmark.h"
 
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <string>
 
 #include "kernels/check.h"
 
@@ -24,22 +22,12 @@ Tensor::Tensor(int64_t size, uint64_t seed, float spread, float mean) : Tensor(s
   }
 }
 
-int RunBenchmark(int argc, char** argv, void (*benchmark)(Isa)) {
-  if (argc > 2) {
-    std::fprintf(stderr, "usage: %s [avx512|avx2|scalar]\n", argv[0]);
-    return 2;
-  }
-  if (argc == 2) {
-    const absl::StatusOr<Isa> isa = IsaNamed(argv[1]);
-    if (!isa.ok()) {
-      std::fprintf(stderr, "%s: path %s\n", argv[0], std::string(isa.status().message()).c_str());
-      return 2;
-    }
-    benchmark(*isa);
-    return 0;
-  }
-  for (const Isa isa : SupportedIsas()) benchmark(isa);
-  return 0;
+absl::StatusOr<std::vector<Isa>> BenchmarkPaths(int argc, char** argv) {
+  if (argc > 2) return absl::InvalidArgumentError("usage: [avx512|avx2|scalar]");
+  if (argc < 2) return SupportedIsas();
+  const absl::StatusOr<Isa> isa = IsaNamed(argv[1]);
+  if (!isa.ok()) return isa.status();
+  return std::vector<Isa>{*isa};
 }
 
 }  // namespace carousel::kernels

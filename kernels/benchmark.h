@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "kernels/isa.h"
 #include "kernels/span.h"
 
@@ -28,9 +30,8 @@ class Tensor {
   int64_t size_;
 };
 
-// The body of a benchmark's main: calls `benchmark` for the path that the command line names, or
-// for every path of this processor. Answers a name that is none with the choices; returns the
-// process's exit status, 2 for that.
-int RunBenchmark(int argc, char** argv, void (*benchmark)(Isa));
+// The path that the command line names, or every path of this processor. kInvalidArgument names the
+// choices, kFailedPrecondition if the processor lacks it.
+absl::StatusOr<std::vector<Isa>> BenchmarkPaths(int argc, char** argv);
 
 }  // namespace carousel::kernels

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "kernels/benchmark.h"
@@ -137,5 +138,10 @@ void Benchmark(Isa isa) {
 }  // namespace carousel::kernels
 
 int main(int argc, char** argv) {
-  return carousel::kernels::RunBenchmark(argc, argv, carousel::kernels::Benchmark);
+  const auto paths = carousel::kernels::BenchmarkPaths(argc, argv);
+  if (!paths.ok()) {
+    std::fprintf(stderr, "mlstm_benchmark: %s\n", std::string(paths.status().message()).c_str());
+    return 2;
+  }
+  for (const carousel::kernels::Isa isa : *paths) carousel::kernels::Benchmark(isa);
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <string>
 #include <vector>
 
 #include "kernels/benchmark.h"
@@ -167,5 +168,11 @@ void Run(Isa isa) {
 }  // namespace carousel::kernels
 
 int main(int argc, char** argv) {
-  return carousel::kernels::RunBenchmark(argc, argv, carousel::kernels::Run);
+  const auto paths = carousel::kernels::BenchmarkPaths(argc, argv);
+  if (!paths.ok()) {
+    std::fprintf(stderr, "pointwise_benchmark: %s\n",
+                 std::string(paths.status().message()).c_str());
+    return 2;
+  }
+  for (const carousel::kernels::Isa isa : *paths) carousel::kernels::Run(isa);
 }

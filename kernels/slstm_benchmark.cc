@@ -4,6 +4,7 @@
 //   bazel run //kernels:slstm_benchmark [avx512|avx2|scalar]
 
 #include <cstdio>
+#include <string>
 #include <vector>
 
 #include "kernels/benchmark.h"
@@ -93,5 +94,10 @@ void Benchmark(Isa isa) {
 }  // namespace carousel::kernels
 
 int main(int argc, char** argv) {
-  return carousel::kernels::RunBenchmark(argc, argv, carousel::kernels::Benchmark);
+  const auto paths = carousel::kernels::BenchmarkPaths(argc, argv);
+  if (!paths.ok()) {
+    std::fprintf(stderr, "slstm_benchmark: %s\n", std::string(paths.status().message()).c_str());
+    return 2;
+  }
+  for (const carousel::kernels::Isa isa : *paths) carousel::kernels::Benchmark(isa);
 }

@@ -268,7 +268,7 @@ class BackwardHead {
   // <dC, C> + <dn, n>
   double StateProduct(const State<T>& after) {
     Lanes<double> sum;
-    const auto add = [&](const T* a, const T* b, int64_t count) {
+    const auto add = [&](const T* a, const T* b, int64_t count) __attribute__((always_inline)) {
       ForEachLaneVector<double>(count, [&](int64_t part, int64_t first, int64_t n) {
         sum.AddProduct(part, LoadInDouble<T>(a + first, n), LoadInDouble<T>(b + first, n), n);
       });
