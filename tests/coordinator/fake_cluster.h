@@ -6,14 +6,21 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "cluster/job/resolve.h"
 #include "cluster/state_digest.h"
+#include "cluster/status_macros.h"
 #include "cluster/store.h"
+#include "cluster/version.h"
 #include "coordinator/core.h"
 
 namespace carousel {
@@ -28,6 +35,7 @@ inline JobSpec TinyJob(const std::string& name, int steps, int blocks = 4) {
   spec.mutable_data()->set_batch_size(8);
   spec.mutable_numerics()->set_micro_batch_size(2);
   spec.mutable_numerics()->set_chunk_length(64);
+  spec.mutable_numerics()->set_kernel_version(kKernelVersion);
   spec.mutable_checkpoint()->set_keep(3);
   return spec;
 }
@@ -43,15 +51,69 @@ inline std::string TrainedState(const JobSpec& spec, int64_t step) {
   return StateDigest(units, step, step * spec.data().batch_size()).Hex();
 }
 
+// A Hello of this build.
+inline Hello HelloOf(const std::string& worker) {
+  Hello hello;
+  hello.set_worker(worker);
+  hello.set_address(worker + ":1");
+  hello.set_version(std::string(kVersion));
+  hello.set_kernel_version(kKernelVersion);
+  return hello;
+}
+
+// A store whose disk gives way: from some commit on every one fails. The first to fail may be there
+// all the same, as a write is whose acknowledgement is lost.
+class FailingStore : public Store {
+ public:
+  explicit FailingStore(Store* store) : store_(store) {}
+
+  void FailAfter(int commits, bool last_lands) {
+    left_ = commits;
+    last_lands_ = last_lands;
+  }
+  void Repair() { left_ = -1; }
+  void FailReads(bool fail) { fail_reads_ = fail; }
+
+  std::string Name() const override { return "store"; }
+  absl::StatusOr<std::string> Get(std::string_view key) const override { return store_->Get(key); }
+  absl::Status Commit(const StoreBatch& batch) override {
+    if (left_ < 0) return store_->Commit(batch);
+    if (left_ > 0) {
+      --left_;
+      return store_->Commit(batch);
+    }
+    if (std::exchange(last_lands_, false)) CAROUSEL_RETURN_IF_ERROR(store_->Commit(batch));
+    return absl::ResourceExhaustedError("no space left on device");
+  }
+  absl::Status Scan(
+      std::string_view prefix,
+      const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    if (fail_reads_) return absl::InternalError("the disk does not answer");
+    return store_->Scan(prefix, visit);
+  }
+  absl::StatusOr<std::unique_ptr<Ingest>> NewIngest(uint64_t bytes) override {
+    return store_->NewIngest(bytes);
+  }
+  absl::Status RemovePrefix(std::string_view prefix) override {
+    return store_->RemovePrefix(prefix);
+  }
+
+ private:
+  Store* const store_;
+  int left_ = -1;  // commits that still succeed; -1: all
+  bool last_lands_ = false;
+  bool fail_reads_ = false;
+};
+
 class FakeCluster : public Outbox {
  public:
-  FakeCluster() : store_(NewMemoryStore()) { Start(); }
+  FakeCluster() : memory_(NewMemoryStore()), store_(memory_.get()) { Start(); }
 
   // --- the coordinator ---
 
   void Start() {
     CoreOptions options;
-    options.store = store_.get();
+    options.store = &store_;
     options.cluster_id = "cluster";
     options.clock = &clock_;
     options.outbox = this;
@@ -60,13 +122,18 @@ class FakeCluster : public Outbox {
     coordinator_ = *std::move(coordinator);
   }
 
-  // kill -9 and start again: sessions are over, the store stays.
+  // kill -9 and start again: sessions are over, the store stays (and is whole again).
   void RestartCoordinator() {
     const std::string before = Durable(coordinator_->state());
+    const bool broken = !coordinator_->broken().ok();
     coordinator_.reset();
+    store_.Repair();
     CoordinatorState replayed;
-    ASSERT_TRUE(Journal::Open(store_.get(), &replayed).ok());
-    EXPECT_EQ(Durable(replayed), before) << "the journal is the state";
+    ASSERT_TRUE(Journal::Open(&store_, &replayed).ok());
+    // A broken one may have one event more, which it did not see land.
+    if (!broken) {
+      EXPECT_EQ(Durable(replayed), before) << "the journal is the state";
+    }
     for (auto& [id, worker] : workers_) worker.LeaveSession();
     Start();
   }
@@ -74,7 +141,7 @@ class FakeCluster : public Outbox {
   CoordinatorCore& operator*() { return *coordinator_; }
   CoordinatorCore* operator->() { return coordinator_.get(); }
   SimulatedClock& clock() { return clock_; }
-  Store& store() { return *store_; }
+  FailingStore& store() { return store_; }
 
   std::string Submit(const JobSpec& spec) {
     auto id = coordinator_->Submit(NewRequest(), spec, "contract");
@@ -91,10 +158,9 @@ class FakeCluster : public Outbox {
     Worker& worker = workers_[id];
     if (worker.session != 0) return;
     worker.session = ++sessions_;
-    Hello hello;
-    hello.set_worker(id);
-    hello.set_address(id + ":1");
+    Hello hello = HelloOf(id);
     hello.set_serves_only(serves_only);
+    hello.set_newest_epoch(worker.newest_epoch);
     const absl::Status joined = coordinator_->Join(worker.session, hello);
     if (!joined.ok()) worker.LeaveSession();
     EXPECT_TRUE(joined.ok()) << joined;
@@ -109,6 +175,36 @@ class FakeCluster : public Outbox {
     const uint64_t session = worker.session;
     worker.LeaveSession();
     if (session != 0) coordinator_->Lose(session, "its connection closed");
+  }
+
+  // The disk under a worker's shards loses those of one step.
+  void LoseShards(const std::string& id, int64_t step) {
+    std::erase_if(workers_[id].shards,
+                  [&](const auto& shard) { return shard.first.second == step; });
+  }
+  // Steps of the job whose shards lie in the worker's store.
+  std::set<int64_t> StoredSteps(const std::string& id, const std::string& job) {
+    std::set<int64_t> steps;
+    for (const auto& [key, units] : workers_[id].shards) {
+      if (key.first == job) steps.insert(key.second);
+    }
+    return steps;
+  }
+
+  // Stages that did not find the shards that they were to start from.
+  int unreadable() const { return unreadable_; }
+
+  // What a worker that holds a stage says when something goes wrong there; false if it holds none.
+  bool Fail(const std::string& id, StageFailure failure) {
+    Worker& worker = workers_[id];
+    if (worker.session == 0 || worker.stage < 0) return false;
+    failure.set_job(worker.plan.job());
+    failure.set_epoch(worker.plan.epoch());
+    WorkerMessage message;
+    *message.mutable_failure() = failure;
+    worker.LetGo();
+    worker.out.push_back(message);
+    return true;
   }
 
   bool IsAttached(const std::string& id) { return workers_[id].session != 0; }
@@ -129,6 +225,7 @@ class FakeCluster : public Outbox {
   // Does one of the possible things, chosen by `random`: a message arrives, or a run makes a step.
   // False if nothing is possible.
   bool Move(std::mt19937* random) {
+    if (!coordinator_->broken().ok()) return false;
     std::vector<std::string> possible;
     for (auto& [id, worker] : workers_) {
       if (!worker.in.empty()) possible.push_back("<" + id);
@@ -180,6 +277,8 @@ class FakeCluster : public Outbox {
     std::deque<CoordinatorMessage> in;
     std::deque<WorkerMessage> out;
     uint64_t newest_epoch = 0;
+    // What its store holds, over all sessions: units by job and step.
+    std::map<std::pair<std::string, int64_t>, std::set<uint32_t>> shards;
     // The stage it holds, if any.
     Plan plan;
     JobSpec spec;
@@ -236,6 +335,11 @@ class FakeCluster : public Outbox {
         for (const ShardRef& shard : install.restore().units()) {
           EXPECT_EQ(shard.digest(), TrainedUnit(shard.unit(), worker.step).AsBytes());
         }
+        if (const std::optional<StageFailure> failure = Unreadable(install)) {
+          ++unreadable_;
+          Fail(id, *failure);
+          break;
+        }
         answer.mutable_installed()->set_job(install.plan().job());
         answer.mutable_installed()->set_epoch(install.plan().epoch());
         worker.out.push_back(answer);
@@ -259,9 +363,38 @@ class FakeCluster : public Outbox {
           worker.LetGo();
         }
         break;
+      case CoordinatorMessage::kCommitted:
+        Sweep(&worker, message.committed());
+        break;
       default:
         break;
     }
+  }
+
+  // What a stage says that cannot fetch its units' shards.
+  std::optional<StageFailure> Unreadable(const Install& install) {
+    const StagePlan& stage = install.plan().stages(install.stage());
+    for (const ShardRef& shard : install.restore().units()) {
+      const int unit = static_cast<int>(shard.unit());
+      if (unit < stage.first_unit() || unit >= stage.end_unit()) continue;
+      const auto& stored = workers_[shard.holder()].shards;
+      const auto at = stored.find({install.plan().job(), install.restore().step()});
+      if (at != stored.end() && at->second.contains(shard.unit())) continue;
+      StageFailure failure;
+      failure.set_reason(shard.holder() + " has no unit " + std::to_string(unit));
+      failure.set_restore_unreadable(true);
+      return failure;
+    }
+    return std::nullopt;
+  }
+
+  static void Sweep(Worker* worker, const Committed& committed) {
+    const std::set<int64_t> kept(committed.kept().begin(), committed.kept().end());
+    std::erase_if(worker->shards, [&](const auto& shard) {
+      const auto& [job, step] = shard.first;
+      if (job != committed.job() || kept.contains(step)) return false;
+      return committed.at_rest() || step < committed.step();
+    });
   }
 
   void Report(const std::string& id) {
@@ -329,7 +462,6 @@ class FakeCluster : public Outbox {
     report->set_seconds(1);
     report->set_busy_seconds(0.75);
     if (worker->IsLast()) {
-      report->set_last_stage(true);
       report->set_loss(10.0 / static_cast<double>(step));
       report->set_tokens(100);
     }
@@ -348,6 +480,7 @@ class FakeCluster : public Outbox {
       shard->set_unit(u);
       shard->set_digest(std::string(TrainedUnit(u, step).AsBytes()));
       shard->set_bytes(1000);
+      worker->shards[{worker->plan.job(), step}].insert(u);
     }
     if (worker->stage == 0 || worker->IsLast()) {
       prepared->mutable_cursor()->set_step(step);
@@ -357,10 +490,12 @@ class FakeCluster : public Outbox {
   }
 
   SimulatedClock clock_;
-  std::unique_ptr<Store> store_;
+  const std::unique_ptr<Store> memory_;
+  FailingStore store_;
   std::map<std::string, Worker> workers_;
   uint64_t sessions_ = 0;
   int requests_ = 0;
+  int unreadable_ = 0;
   std::unique_ptr<CoordinatorCore> coordinator_;
 };
 

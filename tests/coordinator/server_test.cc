@@ -1,15 +1,18 @@
 // The whole coordinator over loopback: real gRPC, a real store, a worker that answers by hand.
 #include "coordinator/server.h"
 
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "cluster/job/contract.h"
 #include "cluster/state_digest.h"
@@ -44,8 +47,7 @@ class HandWorker {
         grpc::CreateChannel(coordinator, grpc::InsecureChannelCredentials()));
     stream_ = stub_->Attach(&context_);
     WorkerMessage hello;
-    hello.mutable_hello()->set_worker(id);
-    hello.mutable_hello()->set_address("127.0.0.1:1");
+    *hello.mutable_hello() = HelloOf(id);
     stream_->Write(hello);
     reader_ = std::thread([this] { Read(); });
     trainer_ = std::thread([this] { Train(); });
@@ -152,6 +154,11 @@ class ServerTest : public testing::Test {
     ServerOptions options;
     options.listen = "127.0.0.1:0";
     options.state = folder_.path() + "/coordinator";
+    options.probe_dataset = [this](const std::string& folder) -> absl::StatusOr<DatasetFacts> {
+      const auto dataset = datasets_.find(folder);
+      if (dataset == datasets_.end()) return absl::NotFoundError(folder + " is not there");
+      return DatasetFacts{.digest = dataset->second, .vocab_size = 257, .tokens = 100000};
+    };
     auto server = CoordinatorServer::Start(options);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -160,14 +167,46 @@ class ServerTest : public testing::Test {
   }
 
   std::string Submit(const JobSpec& spec) {
+    SubmitJobResponse response;
+    const grpc::Status status = TrySubmit(spec, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.job();
+  }
+
+  grpc::Status TrySubmit(const JobSpec& spec, SubmitJobResponse* response) {
     grpc::ClientContext context;
     SubmitJobRequest request;
     request.set_request_id("submit");
     *request.mutable_job() = spec;
-    SubmitJobResponse response;
-    const grpc::Status status = stub_->SubmitJob(&context, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response.job();
+    return stub_->SubmitJob(&context, request, response);
+  }
+
+  // A job that trains on the data set of `folder`, before it runs.
+  std::string PausedJobOn(const std::string& folder) {
+    JobSpec spec = SmallJob(100);
+    spec.mutable_data()->clear_synthetic();
+    spec.mutable_data()->set_dataset(folder);
+    const std::string job = Submit(spec);
+    grpc::ClientContext context;
+    Job view;
+    EXPECT_TRUE(stub_->PauseJob(&context, Request(job), &view).ok());
+    return job;
+  }
+
+  grpc::Status TryResume(const ResumeJobRequest& changes, const std::string& job) {
+    grpc::ClientContext context;
+    ResumeJobRequest request = changes;
+    request.set_request_id("resume-" + std::to_string(++requests_));
+    request.set_job(job);
+    Job view;
+    return stub_->ResumeJob(&context, request, &view);
+  }
+
+  Job Get(const std::string& job) {
+    grpc::ClientContext context;
+    Job view;
+    EXPECT_TRUE(stub_->GetJob(&context, Request(job), &view).ok());
+    return view;
   }
 
   JobRequest Request(const std::string& job) {
@@ -198,6 +237,7 @@ class ServerTest : public testing::Test {
   }
 
   TemporaryFolder folder_;
+  std::map<std::string, std::string> datasets_;  // digests by folder
   std::unique_ptr<CoordinatorServer> server_;
   std::unique_ptr<Coordinator::Stub> stub_;
   int requests_ = 0;
@@ -334,6 +374,138 @@ TEST_F(ServerTest, KeepsItsJobsAndItsIdentityOverARestart) {
   StartServer();
 
   EXPECT_EQ(Submit(SmallJob(5)), job) << "the request was answered before the restart";
+}
+
+TEST_F(ServerTest, AnswersARepeatedSubmissionThoughItsDatasetIsGone) {
+  datasets_["/data"] = "aa";
+  JobSpec spec = SmallJob(5);
+  spec.mutable_data()->clear_synthetic();
+  spec.mutable_data()->set_dataset("/data");
+  const std::string job = Submit(spec);
+  datasets_.clear();
+
+  EXPECT_EQ(Submit(spec), job);
+
+  spec.set_steps(6);
+  SubmitJobResponse response;
+  const grpc::Status refused = TrySubmit(spec, &response);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(refused.error_message(),
+            "request_id: 'submit' was used for job small-1, which has another contract; choose a "
+            "new one");
+}
+
+TEST_F(ServerTest, ResumesAJobWhoseDatasetMovedIfItIsTheSameData) {
+  datasets_ = {{"/old", "aa"}, {"/other", "bb"}};
+  const std::string job = PausedJobOn("/old");
+  datasets_.erase("/old");
+  datasets_["/new"] = "aa";
+  ResumeJobRequest gone, other, moved;
+  gone.set_dataset("/nowhere");
+  other.set_dataset("/other");
+  moved.set_dataset("/new");
+
+  EXPECT_EQ(TryResume(gone, job).error_message(), "data.dataset: /nowhere is not there");
+  const grpc::Status refused = TryResume(other, job);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_NE(refused.error_message().find("its digest is bb, the job's aa"), std::string::npos)
+      << refused.error_message();
+  EXPECT_EQ(Get(job).spec().data().dataset(), "/old") << "nothing half-done";
+
+  HandWorker worker(server_->address(), "w1");
+  const grpc::Status resumed = TryResume(moved, job);
+  EXPECT_TRUE(resumed.ok()) << resumed.error_message();
+  EXPECT_EQ(Get(job).spec().data().dataset(), "/new");
+}
+
+TEST_F(ServerTest, ResumesWithAnotherCheckpointPolicyAndNamesTheFieldThatIsWrong) {
+  const std::string job = Submit(SmallJob(100));
+  grpc::ClientContext context;
+  Job view;
+  ASSERT_TRUE(stub_->PauseJob(&context, Request(job), &view).ok());
+  ResumeJobRequest wrong, right, dataset;
+  wrong.mutable_checkpoint()->set_keep(1);
+  right.mutable_checkpoint()->set_every_steps(7);
+  dataset.set_dataset("/data");
+
+  EXPECT_NE(TryResume(wrong, job).error_message().find("checkpoint.keep"), std::string::npos);
+  EXPECT_EQ(TryResume(dataset, job).error_message(),
+            "dataset: job small-1 trains on synthetic data; leave the field empty");
+  HandWorker worker(server_->address(), "w1");
+  ASSERT_TRUE(TryResume(right, job).ok());
+
+  EXPECT_EQ(Get(job).spec().checkpoint().every_steps(), 7);
+  EXPECT_EQ(Get(job).spec().checkpoint().keep(), view.spec().checkpoint().keep());
+}
+
+TEST_F(ServerTest, RefusesToEvaluateAStepThatCanBeNone) {
+  const std::string job = Submit(SmallJob(5));
+  for (int64_t step : {int64_t{-1}, INT64_MIN, INT64_MAX}) {
+    grpc::ClientContext context;
+    EvaluateRequest request;
+    request.set_job(job);
+    request.set_step(step);
+    EvaluateProgress progress;
+
+    auto reader = stub_->Evaluate(&context, request);
+    while (reader->Read(&progress)) {
+    }
+
+    const grpc::Status refused = reader->Finish();
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << step;
+    EXPECT_EQ(refused.error_message().rfind("step: ", 0), 0) << refused.error_message();
+  }
+}
+
+// The health service's messages, by their bytes: an empty request; field 1 of the answer is 1.
+TEST_F(ServerTest, SaysThatItIsHealthy) {
+  grpc::TemplatedGenericStub<JobRequest, StepLoss> stub(
+      grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  StepLoss serving;
+  grpc::Status status;
+  auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", {}, &queue);
+  call->StartCall();
+  call->Finish(&serving, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  ASSERT_TRUE(queue.Next(&tag, &ok));
+
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(serving.step(), 1) << "SERVING";
+}
+
+// Field 7 of the request asks for the services' names.
+TEST_F(ServerTest, ListsItsServicesByReflection) {
+  grpc::GenericStub stub(
+      grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  void* tag = nullptr;
+  bool ok = false;
+  const auto done = [&] { return queue.Next(&tag, &ok) && ok; };
+  auto call = stub.PrepareCall(
+      &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  call->StartCall(nullptr);
+  ASSERT_TRUE(done());
+  const grpc::Slice question(std::string("\x3a\x01*"));
+  call->Write(grpc::ByteBuffer(&question, 1), nullptr);
+  ASSERT_TRUE(done());
+  grpc::ByteBuffer answer;
+  call->Read(&answer, nullptr);
+  ASSERT_TRUE(done());
+  std::vector<grpc::Slice> slices;
+  ASSERT_TRUE(answer.Dump(&slices).ok());
+  std::string text;
+  for (const grpc::Slice& slice : slices) text.append(slice.begin(), slice.end());
+
+  EXPECT_NE(text.find("carousel.Coordinator"), std::string::npos);
+  EXPECT_NE(text.find("carousel.WorkerSession"), std::string::npos);
+  context.TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  ASSERT_TRUE(queue.Next(&tag, &ok));
 }
 
 TEST_F(ServerTest, RefusesAStateFolderThatIsInUse) {
