@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,94 +15,14 @@
 #include <utility>
 #include <vector>
 
-#include "cluster/job/resolve.h"
 #include "cluster/state_digest.h"
-#include "cluster/status_macros.h"
 #include "cluster/store.h"
-#include "cluster/version.h"
 #include "coordinator/core.h"
+#include "tests/coordinator/failing_store.h"
+#include "tests/coordinator/fake_worker.h"
+#include "tests/coordinator/tiny_job.h"
 
 namespace carousel {
-
-// A resolved job of `blocks` + 2 units.
-inline JobSpec TinyJob(const std::string& name, int steps, int blocks = 4) {
-  JobSpec spec;
-  spec.set_name(name);
-  spec.set_steps(steps);
-  spec.mutable_model()->set_num_blocks(blocks);
-  spec.mutable_data()->set_sequence_length(256);
-  spec.mutable_data()->set_batch_size(8);
-  spec.mutable_numerics()->set_micro_batch_size(2);
-  spec.mutable_numerics()->set_chunk_length(64);
-  spec.mutable_numerics()->set_kernel_version(kKernelVersion);
-  spec.mutable_checkpoint()->set_keep(3);
-  return spec;
-}
-
-// What unit `unit` of a job is after `step` steps: all that training comes to in this world.
-inline Digest TrainedUnit(int unit, int64_t step) {
-  return DigestOf("unit " + std::to_string(unit) + " step " + std::to_string(step));
-}
-
-inline std::string TrainedState(const JobSpec& spec, int64_t step) {
-  std::vector<Digest> units;
-  for (int u = 0; u < spec.model().num_blocks() + 2; ++u) units.push_back(TrainedUnit(u, step));
-  return StateDigest(units, step, step * spec.data().batch_size()).Hex();
-}
-
-// A Hello of this build.
-inline Hello HelloOf(const std::string& worker) {
-  Hello hello;
-  hello.set_worker(worker);
-  hello.set_address(worker + ":1");
-  hello.set_version(std::string(kVersion));
-  hello.set_kernel_version(kKernelVersion);
-  return hello;
-}
-
-// A store whose disk gives way: from some commit on every one fails. The first to fail may be there
-// all the same, as a write is whose acknowledgement is lost.
-class FailingStore : public Store {
- public:
-  explicit FailingStore(Store* store) : store_(store) {}
-
-  void FailAfter(int commits, bool last_lands) {
-    left_ = commits;
-    last_lands_ = last_lands;
-  }
-  void Repair() { left_ = -1; }
-  void FailReads(bool fail) { fail_reads_ = fail; }
-
-  std::string Name() const override { return "store"; }
-  absl::StatusOr<std::string> Get(std::string_view key) const override { return store_->Get(key); }
-  absl::Status Commit(const StoreBatch& batch) override {
-    if (left_ < 0) return store_->Commit(batch);
-    if (left_ > 0) {
-      --left_;
-      return store_->Commit(batch);
-    }
-    if (std::exchange(last_lands_, false)) CAROUSEL_RETURN_IF_ERROR(store_->Commit(batch));
-    return absl::ResourceExhaustedError("no space left on device");
-  }
-  absl::Status Scan(
-      std::string_view prefix,
-      const std::function<bool(std::string_view, std::string_view)>& visit) const override {
-    if (fail_reads_) return absl::InternalError("the disk does not answer");
-    return store_->Scan(prefix, visit);
-  }
-  absl::StatusOr<std::unique_ptr<Ingest>> NewIngest(uint64_t bytes) override {
-    return store_->NewIngest(bytes);
-  }
-  absl::Status RemovePrefix(std::string_view prefix) override {
-    return store_->RemovePrefix(prefix);
-  }
-
- private:
-  Store* const store_;
-  int left_ = -1;  // commits that still succeed; -1: all
-  bool last_lands_ = false;
-  bool fail_reads_ = false;
-};
 
 class FakeCluster : public Outbox {
  public:
@@ -272,30 +191,7 @@ class FakeCluster : public Outbox {
   }
 
  private:
-  struct Worker {
-    uint64_t session = 0;
-    std::deque<CoordinatorMessage> in;
-    std::deque<WorkerMessage> out;
-    uint64_t newest_epoch = 0;
-    // What its store holds, over all sessions: units by job and step.
-    std::map<std::pair<std::string, int64_t>, std::set<uint32_t>> shards;
-    // The stage it holds, if any.
-    Plan plan;
-    JobSpec spec;
-    int stage = -1;
-    bool started = false;
-    int64_t step = 0;
-    bool checkpoint = false, stop = false;  // asked of the last stage
-
-    void LetGo() { stage = -1; }
-    void LeaveSession() {
-      session = 0;
-      in.clear();
-      out.clear();
-      LetGo();
-    }
-    bool IsLast() const { return stage == plan.stages_size() - 1; }
-  };
+  using Worker = FakeWorker;
 
   static std::string Durable(CoordinatorState state) {
     std::string text;
@@ -323,28 +219,9 @@ class FakeCluster : public Outbox {
         }
         worker.out.push_back(answer);
         break;
-      case CoordinatorMessage::kInstall: {
-        const Install& install = message.install();
-        EXPECT_GT(install.plan().epoch(), worker.newest_epoch) << "epochs only grow";
-        worker.newest_epoch = install.plan().epoch();
-        worker.plan = install.plan();
-        worker.spec = install.spec();
-        worker.stage = install.stage();
-        worker.started = worker.checkpoint = worker.stop = false;
-        worker.step = install.has_restore() ? install.restore().step() : 0;
-        for (const ShardRef& shard : install.restore().units()) {
-          EXPECT_EQ(shard.digest(), TrainedUnit(shard.unit(), worker.step).AsBytes());
-        }
-        if (const std::optional<StageFailure> failure = Unreadable(install)) {
-          ++unreadable_;
-          Fail(id, *failure);
-          break;
-        }
-        answer.mutable_installed()->set_job(install.plan().job());
-        answer.mutable_installed()->set_epoch(install.plan().epoch());
-        worker.out.push_back(answer);
+      case CoordinatorMessage::kInstall:
+        Begin(id, message.install());
         break;
-      }
       case CoordinatorMessage::kStart:
         if (worker.stage >= 0 && worker.plan.epoch() == message.start().epoch()) {
           worker.started = true;
@@ -364,11 +241,34 @@ class FakeCluster : public Outbox {
         }
         break;
       case CoordinatorMessage::kCommitted:
-        Sweep(&worker, message.committed());
+        worker.Sweep(message.committed());
         break;
       default:
         break;
     }
+  }
+
+  void Begin(const std::string& id, const Install& install) {
+    Worker& worker = workers_[id];
+    WorkerMessage answer;
+    EXPECT_GT(install.plan().epoch(), worker.newest_epoch) << "epochs only grow";
+    worker.newest_epoch = install.plan().epoch();
+    worker.plan = install.plan();
+    worker.spec = install.spec();
+    worker.stage = install.stage();
+    worker.started = worker.checkpoint = worker.stop = false;
+    worker.step = install.has_restore() ? install.restore().step() : 0;
+    for (const ShardRef& shard : install.restore().units()) {
+      EXPECT_EQ(shard.digest(), TrainedUnit(shard.unit(), worker.step).AsBytes());
+    }
+    if (const std::optional<StageFailure> failure = Unreadable(install)) {
+      ++unreadable_;
+      Fail(id, *failure);
+      return;
+    }
+    answer.mutable_installed()->set_job(install.plan().job());
+    answer.mutable_installed()->set_epoch(install.plan().epoch());
+    worker.out.push_back(answer);
   }
 
   // What a stage says that cannot fetch its units' shards.
@@ -386,15 +286,6 @@ class FakeCluster : public Outbox {
       return failure;
     }
     return std::nullopt;
-  }
-
-  static void Sweep(Worker* worker, const Committed& committed) {
-    const std::set<int64_t> kept(committed.kept().begin(), committed.kept().end());
-    std::erase_if(worker->shards, [&](const auto& shard) {
-      const auto& [job, step] = shard.first;
-      if (job != committed.job() || kept.contains(step)) return false;
-      return committed.at_rest() || step < committed.step();
-    });
   }
 
   void Report(const std::string& id) {
