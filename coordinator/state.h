@@ -54,7 +54,7 @@ extern const std::vector<std::pair<JobState, JobState>> kLegalTransitions;
 bool IsLegalTransition(JobState from, JobState to);
 
 // Commit a checkpoint whose stages have all prepared, then feed CheckpointCommitted in the same
-// batch; feed StageFailed (stage -1) if it cannot be committed.
+// batch; feed StageFailed (stage -1) if it must not be committed.
 struct CommitCheckpoint {
   std::string job;
   uint64_t epoch = 0;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cluster/keys.h"
+#include "cluster/log.h"
 #include "tests/coordinator/core_testing.h"
 
 namespace carousel {
@@ -144,6 +145,24 @@ TEST_F(CoreCheckpointsTest, StopsIfTheDiskIsFullAtACommitAndLosesNothing) {
     EXPECT_EQ(cluster.StateOf(job), DONE) << cluster.View(job).reason();
     EXPECT_EQ(cluster.View(job).state_digest(), TrainedState(spec, 40));
   }
+}
+
+TEST_F(CoreCheckpointsTest, WarnsAtItsStartOfAManifestThatDoesNotVerify) {
+  JobSpec spec = TinyJob("lm", 100);
+  spec.mutable_checkpoint()->set_every_steps(4);
+  const std::string job = CancelledJob(spec);
+  StoreBatch damage;
+  damage.Put(ManifestKey(job, cluster_.View(job).committed_step()), "not a manifest");
+  ASSERT_TRUE(cluster_.store().Commit(damage).ok());
+
+  const std::vector<LogLine> before = ProcessLog().Since(0, 1);
+  cluster_.RestartCoordinator();
+
+  const std::vector<LogLine> said = ProcessLog().Since(before.back().sequence, SIZE_MAX);
+  ASSERT_FALSE(said.empty());
+  EXPECT_EQ(said[0].level, LogLevel::kWarning);
+  EXPECT_NE(said[0].message.find("job lm-1: the manifest of step"), std::string::npos)
+      << said[0].message;
 }
 
 TEST_F(CoreCheckpointsTest, TakesNoReadErrorForDamage) {
