@@ -1,6 +1,5 @@
-// Job files that must be refused, each with all that is said about it: the place, the field, the
-// value, the limit or the choice, and a way out. The base is a job that is accepted; each case
-// replaces one line of it, or is a whole text of its own.
+// Job files that must be refused, each with all that is said: place, field, value, limit or choice,
+// way out. A case replaces one line of a base that is accepted, or is a text of its own.
 #include <google/protobuf/unknown_field_set.h>
 #include <gtest/gtest.h>
 
@@ -284,7 +283,10 @@ INSTANTIATE_TEST_SUITE_P(
             "numerics: {micro_batch_size: 1}\n"
             "learning_rate: {peak: 1e-3}\n",
             "j:3:8: steps: 1000000000 times batch_size times sequence_length is above the limit "
-            "of 2^60 tokens to a job"},
+            "of 2^60 tokens to a job\n"
+            "j:5:30: numerics.micro_batch_size: 1000000 micro-batches (data.batch_size / "
+            "numerics.micro_batch_size) times 1 pipeline.segments are above the limit of 65,536 to "
+            "a step; raise numerics.micro_batch_size, or lower data.batch_size"},
         Malformed{"",
                   "name: a\nmodel: {preset: xlstm-tiny}\nsteps: 100\n"
                   "data: {synthetic: {tokens: 1B}, sequence_length: 1M, batch_size: 64}\n"

@@ -92,6 +92,22 @@ checkpoint:
 )");
 }
 
+TEST(ResolveTest, AStepsListsHaveALimitThatNamesBothFields) {
+  const auto at_limit = Resolve(
+      kSmall, {"data.batch_size=32768", "numerics.micro_batch_size=1", "pipeline.segments=2"});
+  const auto above = Resolve(
+      kSmall, {"data.batch_size=32768", "numerics.micro_batch_size=1", "pipeline.segments=3"});
+
+  EXPECT_TRUE(at_limit.ok()) << at_limit.status();
+  EXPECT_NE(
+      above.status().message().find(
+          "pipeline.segments: 32768 micro-batches (data.batch_size / "
+          "numerics.micro_batch_size) times 3 pipeline.segments are above the limit of 65,536 "
+          "to a step; the most segments that work are 2"),
+      absl::string_view::npos)
+      << above.status();
+}
+
 TEST(ResolveTest, AResolvedJobResolvesToItselfAsTextAndAsMessage) {
   for (const std::string preset : {"xlstm-tiny", "xlstm-7B"}) {
     const JobSpec job = Resolved({"model.preset=" + preset});
