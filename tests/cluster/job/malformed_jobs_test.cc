@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kBase = R"(name: base
 model:
   family: xlstm
-  vocab_size: 64
+  vocab_size: 300
   dim: 32
   num_blocks: 4
   num_heads: 4
@@ -139,9 +139,10 @@ INSTANTIATE_TEST_SUITE_P(
             "  family: xlstm", "  family: xlstm_large\n  preset: xlstm-tiny",
             "j:3:11: model.family: differs from the family of preset \"xlstm-tiny\"; remove it, "
             "or choose another preset"},
-        Malformed{"  vocab_size: 64", "", "j:3:3: model.vocab_size: missing; it has no default"},
-        Malformed{"  vocab_size: 64", "  vocab_size: 1",
-                  "j:4:15: model.vocab_size: 1 is below the least allowed, 2"},
+        Malformed{"  vocab_size: 300", "", "j:3:3: model.vocab_size: missing; it has no default"},
+        Malformed{"  vocab_size: 300", "  vocab_size: 1",
+                  "j:4:15: model.vocab_size: 1 is below the least allowed, 2\n"
+                  "j:4:15: model.vocab_size: 1 is below the vocabulary of the synthetic data, 257"},
         Malformed{"  dim: 32", "  dim: 0", "j:5:8: model.dim: 0 is below the least allowed, 1"},
         Malformed{"  dim: 32", "  dim: 1M",
                   "j:5:8: model.dim: 1000000 is above the limit of 65,536"},
@@ -210,6 +211,12 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"  sequence_length: 200", "  sequence_length: 200\n  dataset: words",
                   "j:11:3: data: has two sources, dataset and synthetic; set exactly one of "
                   "data.dataset (a folder written by `carousel data build`) and data.synthetic"},
+        Malformed{
+            "  vocab_size: 300", "  vocab_size: 256",
+            "j:4:15: model.vocab_size: 256 is below the vocabulary of the synthetic data, 257"},
+        Malformed{"  synthetic: {tokens: 10k, mean_document_length: 50}",
+                  "  synthetic: {tokens: 10k, mean_document_length: 1}",
+                  "j:11:50: data.synthetic.mean_document_length: 1 is below the least allowed, 2"},
         Malformed{"  synthetic: {tokens: 10k, mean_document_length: 50}",
                   "  synthetic: {tokens: 100}",
                   "j:11:23: data.synthetic.tokens: 100 do not fill one window of "
