@@ -34,10 +34,11 @@ absl::Status DocumentEnds::Finish(int64_t count) const {
 absl::Status DocumentEnds::Check(int64_t position, bool ends) const {
   const bool is_separator = previous_ == *separator_;
   if (ends == is_separator || (!ends && !nowhere_else_)) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path_, ": token ", position - 1,
-                                          ends ? absl::StrCat(" ends a document but is ", previous_,
-                                                              ", not the separator ", *separator_)
-                                               : std::string(" is a separator within a document")));
+  return absl::InvalidArgumentError(absl::StrCat(
+      path_, ": token ", position - 1,
+      ends
+          ? absl::StrCat(" ends a document but is ", previous_, ", not the separator ", *separator_)
+          : std::string(" is a separator within a document")));
 }
 
 }  // namespace carousel

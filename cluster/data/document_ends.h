@@ -22,7 +22,7 @@ class DocumentEnds {
   DocumentEnds(const DatasetManifest& manifest, std::string path);
 
   // The tokens from position `first` on, which follow the piece before. starts: the positions
-  // among them at which documents begin, ascending. kDataLoss names the first wrong token.
+  // among them at which documents begin, ascending. kInvalidArgument names the first wrong token.
   absl::Status Add(int64_t first, std::span<const int32_t> tokens,
                    const std::vector<int64_t>& starts);
 

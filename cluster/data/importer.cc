@@ -164,10 +164,10 @@ class Import {
         CAROUSEL_RETURN_IF_ERROR(pair_.AppendDocumentStarts(
             first, first + static_cast<int64_t>(tokens.size()), &starts));
       }
-      CAROUSEL_RETURN_IF_ERROR(ends.Add(first, tokens, starts));
+      CAROUSEL_RETURN_IF_ERROR(Explained(ends.Add(first, tokens, starts)));
       CAROUSEL_RETURN_IF_ERROR(Advance(piece));
     }
-    CAROUSEL_RETURN_IF_ERROR(ends.Finish(pair_.token_count()));
+    CAROUSEL_RETURN_IF_ERROR(Explained(ends.Finish(pair_.token_count())));
     return bin.Finish();
   }
 
@@ -181,6 +181,14 @@ class Import {
         options_.prefix, ".bin: token ", first + good, " is ",
         StoredNumber(type, piece.data() + good * TokenBytes(type)), ", not in the vocabulary of ",
         options_.vocabulary, "; is that the size of the tokenizer that made it?"));
+  }
+
+  // What is wrong with the end of a document.
+  static absl::Status Explained(const absl::Status& status) {
+    if (status.ok()) return status;
+    return absl::Status(status.code(), absl::StrCat(status.message(),
+                                                    "; name the token that ends documents, or "
+                                                    "none if documents end without one"));
   }
 
   // What will be published is opened as a reader will open it: the source may have changed between

@@ -35,8 +35,9 @@ struct ImportOptions {
 // Reads each file once, in constant memory: every token id is checked against the vocabulary, the
 // ends of documents against the separator, the index against both files. Like BuildDataset, the
 // output folder appears whole and durable, or not at all. Errors name the file and the place:
-//   kInvalidArgument    bad option, malformed pair, a token beyond the vocabulary
-//   kDataLoss           a document that does not end with the separator; a file that shrinks
+//   kInvalidArgument    bad option, malformed pair, a token beyond the vocabulary, a document that
+//                       does not end with the separator
+//   kDataLoss           a file that changes while it is read
 //   kAlreadyExists      the output exists
 //   kFailedPrecondition the files cannot be linked
 //   kNotFound, kPermissionDenied, kResourceExhausted, kUnavailable, kCancelled as BuildDataset

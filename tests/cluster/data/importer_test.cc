@@ -181,11 +181,11 @@ TEST_F(ImporterTest, TheSeparatorMustEndEachDocumentAndMayStandElsewhere) {
 
   fs::remove_all(options_.output);
   WritePair(TokenType::kUint16, {{1, 0}, {0, 2}, {3, 0}});
-  ExpectRefused(StatusCode::kDataLoss,
+  ExpectRefused(StatusCode::kInvalidArgument,
                 {".bin: token 3 ends a document but is 2, not the separator 0"});
 
   WritePair(TokenType::kUint16, {{1, 0}, {0, 2}});
-  ExpectRefused(StatusCode::kDataLoss, {"token 3 ends a document but is 2"});
+  ExpectRefused(StatusCode::kInvalidArgument, {"token 3 ends a document but is 2"});
 }
 
 TEST_F(ImporterTest, BytesThatWereMadeElsewhereAreBytes) {
@@ -199,7 +199,7 @@ TEST_F(ImporterTest, BytesThatWereMadeElsewhereAreBytes) {
 
   fs::remove_all(options_.output);
   WritePair(TokenType::kUint16, {{'a', 256, 'b', 256}});
-  ExpectRefused(StatusCode::kDataLoss, {"token 1 is a separator within a document"});
+  ExpectRefused(StatusCode::kInvalidArgument, {"token 1 is a separator within a document"});
   options_.vocabulary = 258;
   ExpectRefused(StatusCode::kInvalidArgument, {"vocabulary: is 258", "\"byte\" is 257"});
 }
