@@ -1,7 +1,6 @@
 // Job files that must be refused, each with all that is said about it: the place, the field, the
 // value, the limit or the choice, and a way out. The base is a job that is accepted; each case
 // replaces one line of it, or is a whole text of its own.
-#include <google/protobuf/unknown_field_set.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -362,43 +361,6 @@ TEST(MalformedJobsTextTest, DamagedTextIsReadOrRefusedAndNeverMore) {
     EXPECT_FALSE(job.status().message().empty()) << text;
   }
   EXPECT_GT(refused, 1'000);
-}
-
-TEST(MalformedJobsTextTest, AJobThatCameAsAMessageIsCheckedAlike) {
-  JobSpec job;
-  job.set_name("a");
-  job.mutable_model()->set_preset("xlstm-tiny");
-  job.mutable_learning_rate()->set_peak(1e-3);
-  job.set_steps(0);
-  EXPECT_EQ(std::string(ResolveJob(job).status().message()),
-            "steps: 0 is below the least allowed, 1\n"
-            "data: has no source; set exactly one of data.dataset (a folder written by `carousel "
-            "data build`) and data.synthetic\n"
-            "data.sequence_length: missing; it has no default\n"
-            "data.batch_size: missing; it has no default");
-}
-
-TEST(MalformedJobsTextTest, AMessageOfAnotherSchemaIsRefusedNotMisread) {
-  JobSpec job = ResolveJob(ParseJob(kBase, "j")).value();
-  job.mutable_model()->set_family(static_cast<Family>(7));
-  EXPECT_EQ(std::string(ResolveJob(job).status().message()),
-            "model.family: missing; write xlstm or xlstm_large, or name a preset such as "
-            "xlstm-125M-7:1");
-
-  job.mutable_model()->set_family(XLSTM);
-  job.mutable_learning_rate()->set_shape(static_cast<LearningRateShape>(7));
-  job.mutable_pipeline()->set_schedule(static_cast<ScheduleKind>(7));
-  EXPECT_EQ(std::string(ResolveJob(job).status().message()),
-            "learning_rate.shape: is not set; write cosine, exponential or constant\n"
-            "pipeline.schedule: 7 is no schedule; write auto, gpipe or 1f1b");
-
-  JobSpec newer = ResolveJob(ParseJob(kBase, "j")).value();
-  newer.mutable_numerics()
-      ->GetReflection()
-      ->MutableUnknownFields(newer.mutable_numerics())
-      ->AddVarint(999, 1);
-  EXPECT_EQ(std::string(ResolveJob(newer).status().message()),
-            "the job has fields that this build does not know; use the same version on both sides");
 }
 
 }  // namespace
