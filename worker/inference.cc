@@ -53,8 +53,9 @@ EvaluateProgress ProgressOf(int64_t step, double loss_sum, int64_t tokens, int64
   progress.set_total_tokens(total);
   progress.set_loss(loss);
   progress.set_perplexity(std::exp(loss));
-  progress.set_bits_per_byte(bytes > 0 ? loss_sum / static_cast<double>(bytes) / std::numbers::ln2
-                                       : 0);
+  if (bytes > 0) {
+    progress.set_bits_per_byte(loss_sum / static_cast<double>(bytes) / std::numbers::ln2);
+  }
   return progress;
 }
 
@@ -104,6 +105,7 @@ absl::Status GenerateText(const WorkerGenerateRequest& request, kernels::Backend
                           const ShardStore& shards,
                           const std::function<bool(const std::string&)>& text) {
   const JobSpec& job = request.spec();
+  CAROUSEL_RETURN_IF_ERROR(CheckTokensAreBytes(job.data()));
   // One step of one sequence at a time; two borders, because a step reads one and writes the other.
   StageCapacity capacity = CapacityOf(job, 1, 1);
   capacity.sequence_length = 1;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/check.h"
+#include "cluster/data/data_limits.h"
 #include "cluster/data/keyed_permutation.h"
 #include "cluster/status_macros.h"
 #include "proto/job.pb.h"
@@ -12,12 +13,11 @@ namespace carousel {
 namespace {
 
 absl::Status CheckSequenceLength(const DataSpec& spec) {
-  if (spec.sequence_length() >= 1 && spec.sequence_length() <= BatchReader::kMaxSequenceLength) {
+  if (spec.sequence_length() >= 1 && spec.sequence_length() <= kMaxSequenceLength) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat("data.sequence_length: is ",
-                                                 spec.sequence_length(), ", expected 1 to ",
-                                                 BatchReader::kMaxSequenceLength));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "data.sequence_length: is ", spec.sequence_length(), ", expected 1 to ", kMaxSequenceLength));
 }
 
 void FillEmptySequence(int64_t b, MicroBatch* batch) {
@@ -39,7 +39,8 @@ absl::StatusOr<BatchReader> BatchReader::ForTraining(std::shared_ptr<const Datas
     return absl::InvalidArgumentError(absl::StrCat(
         "data: the training part has ", part.token_count(), " tokens; at least 2 are needed"));
   }
-  const TokenWindows windows(part, spec.sequence_length(), spec.reset_at_document_boundaries());
+  const TokenWindows windows(part, spec.sequence_length(), spec.reset_at_document_boundaries(),
+                             dataset->tokens_are_bytes());
   return BatchReader(std::move(dataset), windows, /*shuffled=*/true, spec.shuffle_seed());
 }
 
@@ -52,7 +53,8 @@ absl::StatusOr<BatchReader> BatchReader::ForEvaluation(std::shared_ptr<const Dat
         "data: nothing is held out of this dataset, so there is nothing to evaluate on; build it "
         "with more text, or with smaller held-out blocks");
   }
-  const TokenWindows windows(part, spec.sequence_length(), spec.reset_at_document_boundaries());
+  const TokenWindows windows(part, spec.sequence_length(), spec.reset_at_document_boundaries(),
+                             dataset->tokens_are_bytes());
   return BatchReader(std::move(dataset), windows, /*shuffled=*/false, 0);
 }
 

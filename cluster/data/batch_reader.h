@@ -29,8 +29,6 @@ constexpr int64_t FirstSequence(int64_t step, int64_t batch_size, int64_t micro_
 // Shares ownership of the dataset.
 class BatchReader {
  public:
-  static constexpr int64_t kMaxSequenceLength = int64_t{1} << 24;
-
   // The training part in shuffled order, data epoch after data epoch. Uses sequence_length,
   // shuffle_seed and reset_at_document_boundaries of the spec. Errors name the data.<field>.
   static absl::StatusOr<BatchReader> ForTraining(std::shared_ptr<const Dataset> dataset,

@@ -78,17 +78,7 @@ absl::Status CheckOptions(const BuildOptions& options) {
   if (options.inputs.empty()) {
     return absl::InvalidArgumentError("input files: none given; name at least one text file");
   }
-  if (options.held_out_every < 0 || options.held_out_every == 1 ||
-      options.held_out_every > int64_t{1} << 30) {
-    return absl::InvalidArgumentError(absl::StrCat("held-out every: is ", options.held_out_every,
-                                                   ", expected 0 (hold nothing out) or 2 to ",
-                                                   int64_t{1} << 30));
-  }
-  if (options.held_out_block_tokens < 2 || options.held_out_block_tokens > int64_t{1} << 30) {
-    return absl::InvalidArgumentError(absl::StrCat("held-out block: is ",
-                                                   options.held_out_block_tokens,
-                                                   " tokens, expected 2 to ", int64_t{1} << 30));
-  }
+  CAROUSEL_RETURN_IF_ERROR(CheckHeldOutWish(options.held_out_block_tokens, options.held_out_every));
   if (options.text_field.empty() || !IsUtf8(options.text_field)) {
     return absl::InvalidArgumentError("text field: expected a name in UTF-8, such as \"text\"");
   }
@@ -145,6 +135,7 @@ class Build {
     DatasetManifest manifest;
     manifest.tokenizer = ByteTokenizer::kName;
     manifest.vocabulary = ByteTokenizer::kVocabulary;
+    manifest.separator_token = ByteTokenizer::kSeparator;
     manifest.tokens = totals.tokens;
     manifest.documents = totals.documents;
     manifest.empty_documents = sink_.empty_documents();
@@ -187,12 +178,6 @@ class Build {
   int64_t bytes_of_whole_files_ = 0;
   std::vector<DatasetSource> sources_;
 };
-
-absl::Status WriteManifest(const std::string& folder, const DatasetManifest& manifest) {
-  CAROUSEL_ASSIGN_OR_RETURN(SequentialWriter file, SequentialWriter::Create(ManifestPath(folder)));
-  CAROUSEL_RETURN_IF_ERROR(file.Append(FormatManifest(manifest)));
-  return file.Finish();
-}
 
 absl::Status Differs(const BuildOptions& options, std::string_view what) {
   return absl::FailedPreconditionError(

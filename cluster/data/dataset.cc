@@ -18,23 +18,6 @@ std::string Describe(const HeldOutRule& rule) {
   return absl::StrCat(rule.block_tokens, " ", rule.every, " ", rule.first);
 }
 
-absl::Status CheckSize(const std::string& path, const DatasetFile& expected) {
-  CAROUSEL_ASSIGN_OR_RETURN(const RandomAccessFile file, RandomAccessFile::Open(path));
-  if (file.size() == expected.bytes) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path, ": has ", file.size(), " bytes, its manifest says ",
-                                          expected.bytes,
-                                          "; restore the file or build the dataset again"));
-}
-
-absl::Status CheckHash(const std::string& path, const DatasetFile& expected) {
-  CAROUSEL_ASSIGN_OR_RETURN(const RandomAccessFile file, RandomAccessFile::Open(path));
-  CAROUSEL_ASSIGN_OR_RETURN(const std::string hash, HashFile(file, {}));
-  if (hash == expected.xxh3_128) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path, ": its hash is ", hash, ", its manifest says ",
-                                          expected.xxh3_128,
-                                          "; restore the file or build the dataset again"));
-}
-
 absl::Status CheckCount(const std::string& folder, const char* name, int64_t actual,
                         int64_t expected) {
   if (actual == expected) return absl::OkStatus();
@@ -46,18 +29,14 @@ absl::Status CheckCount(const std::string& folder, const char* name, int64_t act
 
 absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::OpenFolder(const std::string& folder) {
   CAROUSEL_ASSIGN_OR_RETURN(DatasetManifest manifest, ReadManifest(folder));
-  if (manifest.tokenizer != ByteTokenizer::kName ||
-      manifest.vocabulary != ByteTokenizer::kVocabulary) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        ManifestPath(folder), ": tokenizer: is \"", manifest.tokenizer, "\" with a vocabulary of ",
-        manifest.vocabulary, "; this build knows \"byte\" with ", ByteTokenizer::kVocabulary));
-  }
   const std::string prefix = TokensPrefix(folder);
-  CAROUSEL_RETURN_IF_ERROR(CheckSize(prefix + ".bin", manifest.bin));
-  CAROUSEL_RETURN_IF_ERROR(CheckSize(prefix + ".idx", manifest.idx));
+  CAROUSEL_ASSIGN_OR_RETURN(const RandomAccessFile bin, RandomAccessFile::Open(prefix + ".bin"));
+  CAROUSEL_ASSIGN_OR_RETURN(const RandomAccessFile idx, RandomAccessFile::Open(prefix + ".idx"));
+  CAROUSEL_RETURN_IF_ERROR(CheckSize(bin, manifest.bin));
+  CAROUSEL_RETURN_IF_ERROR(CheckSize(idx, manifest.idx));
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<IndexedDataset> source,
                             IndexedDataset::Open(prefix, manifest.vocabulary));
-  CAROUSEL_RETURN_IF_ERROR(CheckHash(prefix + ".idx", manifest.idx));
+  CAROUSEL_RETURN_IF_ERROR(CheckHash(idx, manifest.idx, {}));
   CAROUSEL_RETURN_IF_ERROR(CheckCount(folder, "tokens", source->token_count(), manifest.tokens));
   CAROUSEL_RETURN_IF_ERROR(
       CheckCount(folder, "documents", source->document_count(), manifest.documents));
@@ -96,12 +75,22 @@ absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Open(const DataSpec& spe
   if (spec.dataset().empty()) {
     return absl::InvalidArgumentError(
         "data: neither dataset nor synthetic is set; name a folder that `carousel data build` "
-        "wrote");
+        "or `carousel data import` wrote");
   }
   absl::StatusOr<std::shared_ptr<const Dataset>> dataset = OpenFolder(spec.dataset());
   if (dataset.ok()) return dataset;
   return absl::Status(dataset.status().code(),
                       absl::StrCat("data.dataset: ", dataset.status().message()));
+}
+
+absl::Status CheckTokensAreBytes(const DataSpec& spec) {
+  if (spec.has_synthetic()) return absl::OkStatus();
+  const absl::StatusOr<DatasetManifest> manifest = ReadManifest(spec.dataset());
+  if (!manifest.ok() || manifest->tokens_are_bytes()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "data.dataset: ", spec.dataset(), " holds tokens that \"", manifest->tokenizer,
+      "\" made, not bytes, and their text is not known here; only a model of bytes can "
+      "be asked for text"));
 }
 
 }  // namespace carousel

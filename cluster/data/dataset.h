@@ -1,5 +1,5 @@
-// Dataset: what a job trains on, opened and ready to be read: a folder that `carousel data build`
-// wrote, or the synthetic corpus. "Start here" among the readers of this folder.
+// Dataset: what a job trains on, opened and ready to be read: a folder that `carousel data
+// build` or `import` wrote, or the synthetic corpus. "Start here" among the readers of this folder.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,11 @@ class Dataset {
   static absl::StatusOr<std::shared_ptr<const Dataset>> Open(const DataSpec& spec);
 
   int64_t vocabulary() const { return vocabulary_; }
+
+  // Whether a token stands for a byte of text. Imported tokens do not, as a rule: for those there
+  // are no bits per byte, no byte n-grams, and no text.
+  bool tokens_are_bytes() const { return !manifest_ || manifest_->tokens_are_bytes(); }
+
   const TokenSource& source() const { return *source_; }
   CorpusPart Part(CorpusSide side) const { return CorpusPart(source_.get(), held_out_, side); }
 
@@ -52,5 +57,9 @@ class Dataset {
   std::string content_hash_;
   std::optional<DatasetManifest> manifest_;
 };
+
+// Whether a model of this data can be asked for text: kFailedPrecondition says why not. A folder
+// that is not there (any more) cannot be asked, and is taken for one of bytes.
+absl::Status CheckTokensAreBytes(const DataSpec& spec);
 
 }  // namespace carousel

@@ -1,5 +1,6 @@
 #include "cluster/data/dataset_manifest.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -9,17 +10,20 @@
 namespace carousel {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;                 // read: a key is found in logarithmic time
+using OrderedJson = nlohmann::ordered_json;  // written
 
 constexpr std::string_view kFormatName = "carousel-dataset";
-constexpr int64_t kMaxManifestBytes = int64_t{256} << 20;
+constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
+constexpr int kMaxDepth = 16;  // of what nests; ours nests three deep
 constexpr int64_t kMaxCount = int64_t{1} << 56;
+constexpr size_t kMaxTokenizerName = 128;
 
-Json ToJson(const DatasetFile& file) {
+OrderedJson ToJson(const DatasetFile& file) {
   return {{"bytes", file.bytes}, {"xxh3_128", file.xxh3_128}};
 }
 
-Json ToJson(const DatasetSource& source) {
+OrderedJson ToJson(const DatasetSource& source) {
   return {{"path", source.path},
           {"format", source.format},
           {"bytes", source.content.bytes},
@@ -72,6 +76,8 @@ class FieldReader {
     return FieldReader(good ? *value : kEmpty, Path(key), status_);
   }
 
+  bool Has(const char* key) const { return object_.contains(key); }
+
   const Json* Find(const char* key) const {
     const auto it = object_.find(key);
     if (it != object_.end()) return &*it;
@@ -102,8 +108,8 @@ DatasetFile ReadFileEntry(const FieldReader& fields) {
 
 HeldOutRule ReadHeldOut(const FieldReader& fields) {
   HeldOutRule rule;
-  rule.block_tokens = fields.Int("block_tokens", 1, kMaxCount);
-  rule.every = fields.Int("every", 0, int64_t{1} << 30);
+  rule.block_tokens = fields.Int("block_tokens", 1, kMaxHeldOutBlock);
+  rule.every = fields.Int("every", 0, kMaxHeldOutEvery);
   if (rule.every == 1) fields.Fail("every", "is 1, which would leave nothing to train on");
   rule.first = fields.Int("first", 0, rule.every > 0 ? rule.every - 1 : 0);
   return rule;
@@ -131,10 +137,38 @@ std::vector<DatasetSource> ReadSources(const FieldReader& fields, absl::Status* 
   return sources;
 }
 
-std::optional<std::string> ReadSeparator(const FieldReader& fields) {
+std::optional<std::string> ReadSeparatorLine(const FieldReader& fields) {
   const Json* value = fields.Find("document_separator");
   if (value == nullptr || value->is_null()) return std::nullopt;
   return fields.String("document_separator");
+}
+
+// Builds before imports wrote no such field; all of theirs were of bytes.
+std::optional<int32_t> ReadSeparatorToken(const FieldReader& fields,
+                                          const DatasetManifest& manifest) {
+  if (!fields.Has("separator_token") && manifest.tokens_are_bytes()) {
+    return ByteTokenizer::kSeparator;
+  }
+  if (!fields.Has("separator_token") || fields.Find("separator_token")->is_null()) {
+    return std::nullopt;
+  }
+  return static_cast<int32_t>(fields.Int("separator_token", 0, manifest.vocabulary - 1));
+}
+
+// How deep JSON text nests. What is shown in errors is written out recursively.
+int DepthOf(std::string_view json) {
+  int depth = 0;
+  int deepest = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (c == '"') in_string = !in_string;
+    if (in_string && c == '\\') ++i;  // what it escapes ends no string
+    if (in_string) continue;
+    if (c == '{' || c == '[') deepest = std::max(deepest, ++depth);
+    if (c == '}' || c == ']') --depth;
+  }
+  return deepest;
 }
 
 absl::StatusOr<DatasetManifest> FromJson(const Json& root) {
@@ -155,11 +189,14 @@ absl::StatusOr<DatasetManifest> FromJson(const Json& root) {
   const FieldReader files = fields.Object("files");
   manifest.bin = ReadFileEntry(files.Object("tokens.bin"));
   manifest.idx = ReadFileEntry(files.Object("tokens.idx"));
-  manifest.document_separator = ReadSeparator(fields);
+  manifest.separator_token = ReadSeparatorToken(fields, manifest);
+  manifest.document_separator = ReadSeparatorLine(fields);
   manifest.text_field = fields.String("text_field");
   manifest.sources = ReadSources(fields, &status);
   manifest.held_out = ReadHeldOut(fields.Object("held_out"));
   CAROUSEL_RETURN_IF_ERROR(status);
+  CAROUSEL_RETURN_IF_ERROR(
+      CheckTokenizer(manifest.tokenizer, manifest.vocabulary, manifest.separator_token));
   return manifest;
 }
 
@@ -168,11 +205,38 @@ absl::StatusOr<DatasetManifest> FromJson(const Json& root) {
 std::string ManifestPath(const std::string& folder) { return folder + "/manifest.json"; }
 std::string TokensPrefix(const std::string& folder) { return folder + "/tokens"; }
 
+absl::Status CheckTokenizer(const std::string& name, int64_t vocabulary,
+                            std::optional<int64_t> separator) {
+  const bool is_name =
+      !name.empty() && name.size() <= kMaxTokenizerName &&
+      std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 127; });
+  if (!is_name) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tokenizer: expected a name of 1 to ", kMaxTokenizerName,
+                     " printable ASCII characters without blanks, such as gpt2"));
+  }
+  if (name != ByteTokenizer::kName) return absl::OkStatus();
+  if (vocabulary != ByteTokenizer::kVocabulary) {
+    return absl::InvalidArgumentError(absl::StrCat("vocabulary: is ", vocabulary,
+                                                   ", but that of the tokenizer \"byte\" is ",
+                                                   ByteTokenizer::kVocabulary));
+  }
+  if (separator != ByteTokenizer::kSeparator) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("separator token: is ", separator ? absl::StrCat(*separator) : "none",
+                     ", but that of the tokenizer \"byte\" is ", ByteTokenizer::kSeparator));
+  }
+  return absl::OkStatus();
+}
+
 std::string FormatManifest(const DatasetManifest& manifest) {
-  Json sources = Json::array();
+  OrderedJson sources = OrderedJson::array();
   for (const DatasetSource& source : manifest.sources) sources.push_back(ToJson(source));
   const HeldOutSplit held_out(manifest.held_out, manifest.tokens, CorpusSide::kHeldOut);
-  const Json root = {
+  const auto or_null = [](const auto& value) {
+    return value ? OrderedJson(*value) : OrderedJson();
+  };
+  const OrderedJson root = {
       {"format", kFormatName},
       {"format_version", kDatasetFormatVersion},
       {"tokenizer", manifest.tokenizer},
@@ -181,8 +245,8 @@ std::string FormatManifest(const DatasetManifest& manifest) {
       {"documents", manifest.documents},
       {"empty_documents", manifest.empty_documents},
       {"files", {{"tokens.bin", ToJson(manifest.bin)}, {"tokens.idx", ToJson(manifest.idx)}}},
-      {"document_separator",
-       manifest.document_separator ? Json(*manifest.document_separator) : Json(nullptr)},
+      {"separator_token", or_null(manifest.separator_token)},
+      {"document_separator", or_null(manifest.document_separator)},
       {"text_field", manifest.text_field},
       {"held_out",
        {{"block_tokens", manifest.held_out.block_tokens},
@@ -193,15 +257,19 @@ std::string FormatManifest(const DatasetManifest& manifest) {
       {"sources", sources},
   };
   // A path need not be UTF-8; what JSON cannot say is shown as U+FFFD.
-  return root.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return root.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 absl::StatusOr<DatasetManifest> ParseManifest(std::string_view json, std::string_view origin) {
-  const Json root = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
   const std::string name(origin);
+  if (DepthOf(json) > kMaxDepth) {
+    return absl::InvalidArgumentError(absl::StrCat(name, ": is nested more than ", kMaxDepth,
+                                                   " deep; it is damaged, make the dataset again"));
+  }
+  const Json root = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
   if (!root.is_object()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(name, ": is not a JSON object; it is damaged, build the dataset again"));
+        absl::StrCat(name, ": is not a JSON object; it is damaged, make the dataset again"));
   }
   absl::StatusOr<DatasetManifest> manifest = FromJson(root);
   if (manifest.ok()) return manifest;
@@ -213,10 +281,17 @@ absl::StatusOr<DatasetManifest> ReadManifest(const std::string& folder) {
   absl::StatusOr<std::string> json = ReadSmallFile(path, kMaxManifestBytes);
   if (absl::IsNotFound(json.status())) {
     return absl::NotFoundError(absl::StrCat(folder, ": no dataset there (", path,
-                                            " does not exist); `carousel data build` makes one"));
+                                            " does not exist); `carousel data build` or "
+                                            "`carousel data import` makes one"));
   }
   CAROUSEL_RETURN_IF_ERROR(json.status());
   return ParseManifest(*json, path);
+}
+
+absl::Status WriteManifest(const std::string& folder, const DatasetManifest& manifest) {
+  CAROUSEL_ASSIGN_OR_RETURN(SequentialWriter file, SequentialWriter::Create(ManifestPath(folder)));
+  CAROUSEL_RETURN_IF_ERROR(file.Append(FormatManifest(manifest)));
+  return file.Finish();
 }
 
 }  // namespace carousel

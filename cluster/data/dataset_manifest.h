@@ -17,23 +17,18 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "cluster/data/dataset_file.h"
 #include "cluster/data/held_out.h"
+#include "cluster/data/tokenizer.h"
 
 namespace carousel {
 
 inline constexpr int64_t kDatasetFormatVersion = 1;
 
-struct DatasetFile {
-  int64_t bytes = 0;
-  std::string xxh3_128;  // content_hash.h
-
-  bool operator==(const DatasetFile&) const = default;
-};
-
 // One input file, in the order of the build.
 struct DatasetSource {
   std::string path;    // as it was given
-  std::string format;  // "text", "jsonl", with ".zst" appended when compressed
+  std::string format;  // "text", "jsonl", with ".zst" appended when compressed; "megatron"
   DatasetFile content;
   int64_t documents = 0;
 
@@ -41,23 +36,33 @@ struct DatasetSource {
 };
 
 struct DatasetManifest {
-  std::string tokenizer;
-  int64_t vocabulary = 0;
+  std::string tokenizer;   // "byte" (tokenizer.h), or a name that only people understand
+  int64_t vocabulary = 0;  // every token is below it
   int64_t tokens = 0;
   int64_t documents = 0;
   int64_t empty_documents = 0;  // skipped: a document without text gives no tokens
   DatasetFile bin;
   DatasetFile idx;
+  std::optional<int32_t> separator_token;         // ends every document; none: nothing does
   std::optional<std::string> document_separator;  // builder.h
-  std::string text_field;
+  std::string text_field;                         // builder.h; empty for imported tokens
   std::vector<DatasetSource> sources;
   HeldOutRule held_out;
+
+  // Whether a token stands for a byte of text. Without that there are no bits per byte, no byte
+  // n-grams, and no text for a token.
+  bool tokens_are_bytes() const { return tokenizer == ByteTokenizer::kName; }
 
   bool operator==(const DatasetManifest&) const = default;
 };
 
 std::string ManifestPath(const std::string& folder);
 std::string TokensPrefix(const std::string& folder);  // of the .bin and .idx
+
+// A tokenizer's name is 1 to 128 printable ASCII characters without blanks, and "byte" has the
+// vocabulary and the separator of ByteTokenizer. kInvalidArgument names the field.
+absl::Status CheckTokenizer(const std::string& name, int64_t vocabulary,
+                            std::optional<int64_t> separator);
 
 // JSON, two-space indented, with a final line feed.
 std::string FormatManifest(const DatasetManifest& manifest);
@@ -67,5 +72,8 @@ absl::StatusOr<DatasetManifest> ParseManifest(std::string_view json, std::string
 
 // Reads FOLDER/manifest.json; kNotFound says how a dataset is made.
 absl::StatusOr<DatasetManifest> ReadManifest(const std::string& folder);
+
+// Writes FOLDER/manifest.json, durably.
+absl::Status WriteManifest(const std::string& folder, const DatasetManifest& manifest);
 
 }  // namespace carousel

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/data/dataset.h"
+#include "cluster/data/document_ends.h"
 #include "cluster/data/printable.h"
 #include "cluster/data/tokenizer.h"
 #include "cluster/status_macros.h"
@@ -16,7 +17,8 @@ namespace {
 
 constexpr int64_t kTokensPerRead = 1 << 20;
 
-// Where the text is: errors that a report is made of, as opposed to those that end it.
+// Whether the error says what is wrong with the dataset, and so belongs in the report. Any other (a
+// disk that cannot be read, a wish to stop) ends the verification.
 bool IsFinding(const absl::Status& status) {
   return status.code() == absl::StatusCode::kInvalidArgument ||
          status.code() == absl::StatusCode::kDataLoss ||
@@ -40,7 +42,7 @@ class Verification {
     absl::StatusOr<std::shared_ptr<const Dataset>> dataset = Dataset::OpenFolder(folder_);
     CAROUSEL_RETURN_IF_ERROR(Note(dataset.status()));
     if (dataset.ok()) {
-      CAROUSEL_RETURN_IF_ERROR(Note(CheckTokens((*dataset)->source(), manifest->bin.bytes)));
+      CAROUSEL_RETURN_IF_ERROR(Note(CheckTokens((*dataset)->source(), *manifest)));
     }
     return std::move(report_);
   }
@@ -64,58 +66,30 @@ class Verification {
 
   absl::Status CheckFile(const std::string& path, const DatasetFile& expected) {
     CAROUSEL_ASSIGN_OR_RETURN(const RandomAccessFile file, RandomAccessFile::Open(path));
-    const auto report_progress = [&](int64_t done) {
+    CAROUSEL_RETURN_IF_ERROR(CheckSize(file, expected));
+    CAROUSEL_RETURN_IF_ERROR(CheckHash(file, expected, [&](int64_t done) {
       return !progress_ || progress_(report_.bytes_checked + done);
-    };
-    CAROUSEL_ASSIGN_OR_RETURN(const std::string hash, HashFile(file, report_progress));
+    }));
     report_.bytes_checked += file.size();
-    if (file.size() != expected.bytes) {
-      return absl::DataLossError(absl::StrCat(path, ": has ", file.size(),
-                                              " bytes, its manifest says ", expected.bytes,
-                                              "; restore the file or build the dataset again"));
-    }
-    if (hash == expected.xxh3_128) return absl::OkStatus();
-    return absl::DataLossError(absl::StrCat(path, ": its hash is ", hash, ", its manifest says ",
-                                            expected.xxh3_128,
-                                            "; restore the file or build the dataset again"));
-  }
-
-  absl::Status CheckTokens(const TokenSource& source, int64_t bin_bytes) {
-    const int64_t count = source.token_count();
-    std::vector<int32_t> tokens(static_cast<size_t>(std::min(count, kTokensPerRead)));
-    std::vector<int64_t> starts;
-    int32_t previous = ByteTokenizer::kSeparator;  // as if a document had ended before the first
-    for (int64_t first = 0; first < count; first += kTokensPerRead) {
-      const int64_t length = std::min(count - first, kTokensPerRead);
-      CAROUSEL_RETURN_IF_ERROR(source.Read(first, length, tokens.data()));
-      starts.clear();
-      CAROUSEL_RETURN_IF_ERROR(source.AppendDocumentStarts(first, first + length, &starts));
-      CAROUSEL_RETURN_IF_ERROR(CheckBorders(first, tokens, length, starts, &previous));
-      CAROUSEL_RETURN_IF_ERROR(Advance(bin_bytes / count * (first + length)));
-    }
-    report_.bytes_checked += bin_bytes;
-    return CheckBorder(count, previous, true);
-  }
-
-  absl::Status CheckBorders(int64_t first, const std::vector<int32_t>& tokens, int64_t length,
-                            const std::vector<int64_t>& starts, int32_t* previous) const {
-    size_t next = 0;
-    for (int64_t i = 0; i < length; ++i) {
-      const bool begins = next < starts.size() && starts[next] == first + i;
-      if (begins) ++next;
-      CAROUSEL_RETURN_IF_ERROR(CheckBorder(first + i, *previous, begins));
-      *previous = tokens[i];
-    }
     return absl::OkStatus();
   }
 
-  absl::Status CheckBorder(int64_t position, int32_t previous, bool border) const {
-    const bool separator = previous == ByteTokenizer::kSeparator;
-    if (separator == border) return absl::OkStatus();
-    return absl::DataLossError(absl::StrCat(
-        TokensPrefix(folder_), ".bin: token ", position - 1,
-        separator ? ": is a separator within a document" : ": ends a document but is no separator",
-        "; build the dataset again"));
+  absl::Status CheckTokens(const TokenSource& source, const DatasetManifest& manifest) {
+    const int64_t count = source.token_count();
+    DocumentEnds ends(manifest, TokensPrefix(folder_) + ".bin");
+    std::vector<int32_t> tokens;
+    std::vector<int64_t> starts;
+    for (int64_t first = 0; first < count; first += kTokensPerRead) {
+      const int64_t length = std::min(count - first, kTokensPerRead);
+      tokens.resize(static_cast<size_t>(length));
+      CAROUSEL_RETURN_IF_ERROR(source.Read(first, length, tokens.data()));
+      starts.clear();
+      CAROUSEL_RETURN_IF_ERROR(source.AppendDocumentStarts(first, first + length, &starts));
+      CAROUSEL_RETURN_IF_ERROR(ends.Add(first, tokens, starts));
+      CAROUSEL_RETURN_IF_ERROR(Advance(manifest.bin.bytes / count * (first + length)));
+    }
+    report_.bytes_checked += manifest.bin.bytes;
+    return ends.Finish(count);
   }
 
   std::string folder_;
@@ -157,7 +131,7 @@ absl::StatusOr<VerifyReport> VerifyDataset(const std::string& folder,
   return Verification(folder, progress).Run();
 }
 
-absl::StatusOr<DatasetSummary> InspectDataset(const std::string& folder, int64_t sample_bytes) {
+absl::StatusOr<DatasetSummary> InspectDataset(const std::string& folder, int64_t sample_length) {
   CAROUSEL_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset,
                             Dataset::OpenFolder(folder));
   const TokenSource& source = dataset->source();
@@ -171,10 +145,14 @@ absl::StatusOr<DatasetSummary> InspectDataset(const std::string& folder, int64_t
   summary.training_tokens = source.token_count() - held_out.token_count();
   CAROUSEL_ASSIGN_OR_RETURN(summary.documents, MeasureDocuments(source));
   std::vector<int32_t> sample(
-      static_cast<size_t>(std::clamp<int64_t>(sample_bytes, 0, source.token_count())));
+      static_cast<size_t>(std::clamp<int64_t>(sample_length, 0, source.token_count())));
   CAROUSEL_RETURN_IF_ERROR(source.Read(0, static_cast<int64_t>(sample.size()), sample.data()));
-  summary.sample =
-      Printable(ByteTokenizer::Decode(sample.data(), static_cast<int64_t>(sample.size())));
+  if (dataset->tokens_are_bytes()) {
+    summary.sample =
+        Printable(ByteTokenizer::Decode(sample.data(), static_cast<int64_t>(sample.size())));
+  } else {
+    summary.sample_tokens = std::move(sample);
+  }
   return summary;
 }
 

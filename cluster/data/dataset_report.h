@@ -19,7 +19,7 @@ struct VerifyReport {
 };
 
 // Reads everything: hashes both files, checks the index, every token against the vocabulary, and
-// that documents end where, and only where, a separator stands. What is wrong with the dataset is
+// that documents end as they should (document_ends.h). What is wrong with the dataset is
 // in the report; an error means that it could not be judged (no dataset there, kCancelled).
 // `progress` counts bytes, of 2 * .bin + .idx in all; it may be empty.
 absl::StatusOr<VerifyReport> VerifyDataset(const std::string& folder, const ByteProgress& progress);
@@ -39,11 +39,12 @@ struct DatasetSummary {
   int64_t held_out_tokens = 0;
   int64_t held_out_blocks = 0;
   DocumentLengths documents;
-  std::string sample;  // how the text begins, made safe for a terminal
+  std::string sample;  // how the text begins, made safe for a terminal; empty if it is not known
+  std::vector<int32_t> sample_tokens;  // how the tokens begin, if their text is not known
 };
 
-// `sample_bytes`: length of the sample, before what a terminal must not see is escaped.
+// `sample_length`: of the sample, in tokens.
 absl::StatusOr<DatasetSummary> InspectDataset(const std::string& folder,
-                                              int64_t sample_bytes = 400);
+                                              int64_t sample_length = 400);
 
 }  // namespace carousel

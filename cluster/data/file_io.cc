@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -148,6 +149,26 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, int64_t limit
   std::string content(static_cast<size_t>(file.size()), '\0');
   CAROUSEL_RETURN_IF_ERROR(file.Read(0, file.size(), content.data()));
   return content;
+}
+
+absl::Status SyncFile(const std::string& path) {
+  FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) return FileError(errno, "open", path);
+  if (fsync(fd.get()) != 0) return FileError(errno, "sync", path);
+  return absl::OkStatus();
+}
+
+absl::Status CreateFolders(const std::string& path) {
+  if (path.empty() || path == ".") return absl::OkStatus();
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0) {
+    return S_ISDIR(info.st_mode) ? absl::OkStatus() : FileError(ENOTDIR, "create", path);
+  }
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  if (parent != path) CAROUSEL_RETURN_IF_ERROR(CreateFolders(parent));
+  // Another process may have been quicker; the name is made durable all the same.
+  if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return FileError(errno, "create", path);
+  return SyncFolder(parent.empty() ? "." : parent);
 }
 
 absl::Status SyncFolder(const std::string& folder) {

@@ -90,6 +90,12 @@ absl::StatusOr<std::string> HashFile(const RandomAccessFile& file, const BytePro
 // The whole of a file that has at most `limit` bytes; larger is kInvalidArgument.
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, int64_t limit);
 
+// Makes what was written to the file by others durable.
+absl::Status SyncFile(const std::string& path);
+
+// Creates the folder and whatever is missing above it, each name durable before the next.
+absl::Status CreateFolders(const std::string& path);
+
 // Makes names created in, renamed into or removed from `folder` durable.
 absl::Status SyncFolder(const std::string& folder);
 

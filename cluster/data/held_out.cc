@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "cluster/check.h"
 
 namespace carousel {
@@ -9,7 +10,26 @@ namespace {
 
 constexpr int64_t kPreferredFirst = 7;
 
+bool IsRule(const HeldOutRule& rule) {
+  if (rule.every == 0) return true;
+  return rule.every >= 2 && rule.every <= kMaxHeldOutEvery && rule.block_tokens >= 1 &&
+         rule.block_tokens <= kMaxHeldOutBlock && rule.first >= 0 && rule.first < rule.every;
+}
+
 }  // namespace
+
+absl::Status CheckHeldOutWish(int64_t block_tokens, int64_t every) {
+  if (every < 0 || every == 1 || every > kMaxHeldOutEvery) {
+    return absl::InvalidArgumentError(absl::StrCat("held-out every: is ", every,
+                                                   ", expected 0 (hold nothing out) or 2 to ",
+                                                   kMaxHeldOutEvery));
+  }
+  if (block_tokens < 2 || block_tokens > kMaxHeldOutBlock) {
+    return absl::InvalidArgumentError(absl::StrCat("held-out block: is ", block_tokens,
+                                                   " tokens, expected 2 to ", kMaxHeldOutBlock));
+  }
+  return absl::OkStatus();
+}
 
 HeldOutRule ChooseHeldOut(int64_t tokens, int64_t block_tokens, int64_t every) {
   CAROUSEL_CHECK(every == 0 || (every >= 2 && block_tokens >= 1));
@@ -20,8 +40,7 @@ HeldOutRule ChooseHeldOut(int64_t tokens, int64_t block_tokens, int64_t every) {
 
 HeldOutSplit::HeldOutSplit(const HeldOutRule& rule, int64_t tokens, CorpusSide side)
     : rule_(rule), tokens_(tokens), side_(side) {
-  CAROUSEL_CHECK(tokens >= 0 && (rule.every == 0 || (rule.every >= 2 && rule.block_tokens >= 1 &&
-                                                     rule.first >= 0 && rule.first < rule.every)));
+  CAROUSEL_CHECK(tokens >= 0 && IsRule(rule));
   int64_t held_out = 0;
   int64_t held_out_blocks = 0;
   int64_t last_end = 0;  // where the last held-out block ends

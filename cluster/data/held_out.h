@@ -10,12 +10,18 @@
 
 #include <cstdint>
 
+#include "absl/status/status.h"
+
 namespace carousel {
 
 enum class CorpusSide { kTraining, kHeldOut };
 
-// Invariant: every == 0 (nothing is held out), or every >= 2, block_tokens >= 1, and
-// 0 <= first < every.
+// The largest block and the largest period: with both, and 2^56 tokens, no position overflows.
+inline constexpr int64_t kMaxHeldOutBlock = int64_t{1} << 30;
+inline constexpr int64_t kMaxHeldOutEvery = int64_t{1} << 30;
+
+// Invariant: every == 0 (nothing is held out), or every is 2 to kMaxHeldOutEvery and
+// 0 <= first < every; block_tokens is 1 to kMaxHeldOutBlock.
 struct HeldOutRule {
   int64_t block_tokens = 65536;
   int64_t every = 0;
@@ -23,6 +29,9 @@ struct HeldOutRule {
 
   bool operator==(const HeldOutRule&) const = default;
 };
+
+// What a person may ask for: kInvalidArgument names the value and its limits.
+absl::Status CheckHeldOutWish(int64_t block_tokens, int64_t every);
 
 // The rule for a stream of `tokens`: block 7 and every `every`-th after it (not block 0, where
 // files carry their headers; early enough that half a megabyte of text has one). A stream that ends

@@ -1,18 +1,16 @@
 #include "cluster/data/indexed_dataset.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/check.h"
+#include "cluster/data/token_codec.h"
 #include "cluster/status_macros.h"
 
 namespace carousel {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "the files are read as they lie");
 
 constexpr int64_t kEntriesPerRead = 1 << 14;
 constexpr int64_t kTokensPerRead = 1 << 14;
@@ -28,34 +26,6 @@ Number NumberAt(const char* bytes) {
   Number number;
   std::memcpy(&number, bytes, sizeof(Number));
   return number;
-}
-
-// Widens `count` stored ids; stops at, and returns the place of, the first that is out of range.
-template <class Stored>
-int64_t Widen(const char* stored, int64_t count, int64_t vocabulary, int32_t* tokens) {
-  for (int64_t i = 0; i < count; ++i) {
-    const auto id = static_cast<int64_t>(NumberAt<Stored>(stored + i * int64_t{sizeof(Stored)}));
-    if (id < 0 || id >= vocabulary) return i;
-    tokens[i] = static_cast<int32_t>(id);
-  }
-  return count;
-}
-
-int64_t Widen(TokenType type, const char* stored, int64_t count, int64_t vocabulary,
-              int32_t* tokens) {
-  switch (type) {
-    case TokenType::kUint8:
-      return Widen<uint8_t>(stored, count, vocabulary, tokens);
-    case TokenType::kInt16:
-      return Widen<int16_t>(stored, count, vocabulary, tokens);
-    case TokenType::kInt32:
-      return Widen<int32_t>(stored, count, vocabulary, tokens);
-    case TokenType::kInt64:
-      return Widen<int64_t>(stored, count, vocabulary, tokens);
-    case TokenType::kUint16:
-      return Widen<uint16_t>(stored, count, vocabulary, tokens);
-  }
-  return 0;
 }
 
 }  // namespace
@@ -199,15 +169,21 @@ absl::Status IndexedDataset::Read(int64_t first, int64_t count, int32_t* tokens)
   for (int64_t done = 0; done < count;) {
     const int64_t block = std::min(count - done, kTokensPerRead);
     CAROUSEL_RETURN_IF_ERROR(bin_.Read((first + done) * width, block * width, stored.data()));
-    const int64_t good = Widen(type_, stored.data(), block, vocabulary_, tokens + done);
+    const int64_t good = DecodeTokens(type_, stored.data(), block, vocabulary_, tokens + done);
     if (good < block) {
       return absl::DataLossError(absl::StrCat(
-          bin_.path(), ": token ", first + done + good, " is not in the vocabulary of ",
+          bin_.path(), ": token ", first + done + good, " is ",
+          StoredNumber(type_, stored.data() + good * width), ", not in the vocabulary of ",
           vocabulary_, "; the file is damaged or was made with another tokenizer"));
     }
     done += block;
   }
   return absl::OkStatus();
+}
+
+absl::Status IndexedDataset::ChangedInUse(int64_t document) const {
+  return absl::DataLossError(absl::StrCat(idx_.path(), ": where document ", document,
+                                          " begins changed while the file was in use"));
 }
 
 absl::Status IndexedDataset::ReadDocumentStarts(int64_t first, int64_t count,
@@ -217,8 +193,7 @@ absl::Status IndexedDataset::ReadDocumentStarts(int64_t first, int64_t count,
   const int64_t first_sequence = starts[0];
   for (int64_t i = 0; i < count; ++i) {
     if (starts[i] < first_sequence + i || starts[i] >= sequences_ || first_sequence < 0) {
-      return absl::DataLossError(absl::StrCat(idx_.path(), ": document index ", first + i,
-                                              " changed while the file was in use"));
+      return ChangedInUse(first + i);
     }
   }
   const bool one_sequence_each = starts[count - 1] == first_sequence + count - 1;
@@ -229,6 +204,7 @@ absl::Status IndexedDataset::ReadDocumentStarts(int64_t first, int64_t count,
     if (!one_sequence_each) {
       CAROUSEL_RETURN_IF_ERROR(idx_.Read(offsets_at_ + 8 * starts[i], 8, &starts[i]));
     }
+    if (starts[i] < 0 || starts[i] >= bin_.size()) return ChangedInUse(first + i);
     starts[i] /= TokenBytes(type_);
   }
   return absl::OkStatus();
@@ -249,12 +225,15 @@ absl::Status IndexedDataset::AppendDocumentStarts(int64_t first, int64_t end,
     }
   }
   int64_t block[kDocumentsPerRead];
+  int64_t previous = -1;
   for (int64_t document = low; document < documents_; document += kDocumentsPerRead) {
     const int64_t count = std::min(documents_ - document, kDocumentsPerRead);
     CAROUSEL_RETURN_IF_ERROR(ReadDocumentStarts(document, count, block));
     for (int64_t i = 0; i < count; ++i) {
-      if (block[i] >= end) return absl::OkStatus();
-      if (block[i] >= first) starts->push_back(block[i]);
+      if (block[i] <= previous) return ChangedInUse(document + i);
+      previous = block[i];
+      if (previous >= end) return absl::OkStatus();
+      if (previous >= first) starts->push_back(previous);
     }
   }
   return absl::OkStatus();

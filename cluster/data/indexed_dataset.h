@@ -47,6 +47,7 @@ class IndexedDataset : public TokenSource {
                              int64_t expected_offset) const;
   absl::Status CheckSequences() const;
   absl::Status CheckDocuments() const;
+  absl::Status ChangedInUse(int64_t document) const;
   // starts[count]: where documents [first, first + count) begin, in tokens.
   absl::Status ReadDocumentStarts(int64_t first, int64_t count, int64_t* starts) const;
 

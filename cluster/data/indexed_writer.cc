@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/check.h"
+#include "cluster/data/token_codec.h"
 #include "cluster/status_macros.h"
 
 namespace carousel {
@@ -22,33 +23,6 @@ void AppendNumber(Number number, std::string* out) {
   char bytes[sizeof(Number)];
   std::memcpy(bytes, &number, sizeof(Number));
   out->append(bytes, sizeof(Number));
-}
-
-template <class Stored>
-void EncodeAs(std::span<const int32_t> tokens, std::string* out) {
-  out->resize(tokens.size() * sizeof(Stored));
-  char* to = out->data();
-  for (int32_t token : tokens) {
-    const Stored stored = static_cast<Stored>(token);
-    CAROUSEL_CHECK(static_cast<int64_t>(stored) == token);
-    std::memcpy(to, &stored, sizeof(Stored));
-    to += sizeof(Stored);
-  }
-}
-
-void Encode(TokenType type, std::span<const int32_t> tokens, std::string* out) {
-  switch (type) {
-    case TokenType::kUint8:
-      return EncodeAs<uint8_t>(tokens, out);
-    case TokenType::kInt16:
-      return EncodeAs<int16_t>(tokens, out);
-    case TokenType::kInt32:
-      return EncodeAs<int32_t>(tokens, out);
-    case TokenType::kInt64:
-      return EncodeAs<int64_t>(tokens, out);
-    case TokenType::kUint16:
-      return EncodeAs<uint16_t>(tokens, out);
-  }
 }
 
 // Calls visit(entry) for each of the `count` numbers of a spill file.
@@ -103,7 +77,7 @@ absl::Status IndexedWriter::Append(std::span<const int32_t> tokens) {
     if (sequence_tokens_ == max_sequence_tokens_) CAROUSEL_RETURN_IF_ERROR(EndSequence());
     const auto room = static_cast<size_t>(max_sequence_tokens_ - sequence_tokens_);
     const auto part = tokens.first(std::min(tokens.size(), room));
-    Encode(type_, part, &encoded_);
+    EncodeTokens(type_, part, &encoded_);
     CAROUSEL_RETURN_IF_ERROR(bin_.Append(encoded_));
     sequence_tokens_ += static_cast<int64_t>(part.size());
     totals_.tokens += static_cast<int64_t>(part.size());

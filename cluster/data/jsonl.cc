@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
 
 namespace carousel {
@@ -51,8 +52,9 @@ class FieldPicker : public nlohmann::json_sax<nlohmann::json> {
                    const nlohmann::json::exception& error) override {
     const std::string_view what = error.what();
     const size_t reason = what.find(" - ");
+    // It quotes the text, whose bytes are anything.
     error_ = absl::StrCat("not valid JSON at byte ", position, ": ",
-                          std::string(what.substr(reason == what.npos ? 0 : reason + 3, 120)));
+                          Printable(what.substr(reason == what.npos ? 0 : reason + 3, 120)));
     return false;
   }
 

@@ -19,7 +19,8 @@ struct MicroBatch {
   std::vector<uint8_t> resets;  // [S, B] 1: the state is empty before this input is read
 
   int64_t predicted = 0;        // labels that are not ignored
-  int64_t predicted_bytes = 0;  // bytes of text that those labels stand for (separators: none)
+  int64_t predicted_bytes = 0;  // bytes of text that those labels stand for: separators for none,
+                                // tokens made elsewhere for an unknown number, counted as none
 };
 
 }  // namespace carousel

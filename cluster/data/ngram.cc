@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "cluster/data/tokenizer.h"
 #include "cluster/status_macros.h"
 
@@ -80,6 +81,11 @@ class NgramModel {
   CountTable trigram_{kVocabulary * kVocabulary};
 };
 
+absl::Status NoBytes(int32_t token) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "baselines: token ", token, " stands for no byte; only byte n-grams are counted here"));
+}
+
 // Calls visit(context, token, starts) for the first `count` tokens of a part, in order.
 template <class Visit>
 absl::Status ForEachToken(const CorpusPart& part, int64_t count, int64_t done_before,
@@ -91,6 +97,7 @@ absl::Status ForEachToken(const CorpusPart& part, int64_t count, int64_t done_be
     const int64_t length = std::min(count - first, kTokensPerRead);
     CAROUSEL_RETURN_IF_ERROR(part.Read(first, length, tokens.data(), starts.data()));
     for (int64_t i = 0; i < length; ++i) {
+      if (tokens[i] >= kVocabulary) return NoBytes(tokens[i]);
       if (starts[i]) context = Context();
       visit(context, tokens[i], starts[i] != 0);
       context.Push(tokens[i]);

@@ -31,7 +31,7 @@ struct NgramBaselines {
 // Counts the training part, measures the held-out part; both of byte tokens. One thread, both
 // streamed; memory is 68 MB of trigram counts whatever the corpus. Counts are 32-bit, so at most
 // the first 4e9 training tokens are used. Progress counts tokens of both parts. kFailedPrecondition
-// if one part has nothing to count or to predict.
+// if one part has nothing to count or to predict, or holds tokens that are no bytes.
 absl::StatusOr<NgramBaselines> MeasureNgramBaselines(const CorpusPart& training,
                                                      const CorpusPart& held_out,
                                                      const ByteProgress& progress);

@@ -97,9 +97,7 @@ absl::StatusOr<std::unique_ptr<StagingFolder>> StagingFolder::Create(
         absl::StrCat("output folder: is \"", destination, "\", expected the name of a new folder"));
   }
   CAROUSEL_RETURN_IF_ERROR(CheckDestination(normal.string()));
-  std::error_code error;
-  if (normal.has_parent_path()) fs::create_directories(normal.parent_path(), error);
-  if (error) return FileError(error.value(), "create", normal.parent_path().string());
+  CAROUSEL_RETURN_IF_ERROR(CreateFolders(normal.parent_path().string()));
 
   const std::string path = normal.string() + ".building";
   CAROUSEL_ASSIGN_OR_RETURN(FileDescriptor lock, CreateAndLock(path));

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/check.h"
+#include "cluster/data/data_limits.h"
 #include "cluster/data/keyed_random.h"
 #include "cluster/data/tokenizer.h"
 
@@ -33,17 +34,18 @@ std::string InventWord(uint64_t seed, uint64_t index) {
 
 absl::StatusOr<std::unique_ptr<SyntheticCorpus>> SyntheticCorpus::Create(
     int64_t seed, int64_t tokens, int64_t mean_document_length) {
-  if (tokens < 2 || tokens > kMaxTokens) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("data.synthetic.tokens: is ", tokens, ", expected 2 to ", kMaxTokens));
+  if (tokens < kMinSyntheticTokens || tokens > kMaxSyntheticTokens) {
+    return absl::InvalidArgumentError(absl::StrCat("data.synthetic.tokens: is ", tokens,
+                                                   ", expected ", kMinSyntheticTokens, " to ",
+                                                   kMaxSyntheticTokens));
   }
-  if (mean_document_length < 2) {
+  if (mean_document_length < kMinSyntheticDocument) {
     return absl::InvalidArgumentError(
         absl::StrCat("data.synthetic.mean_document_length: is ", mean_document_length,
-                     ", expected at least 2 (a byte and the separator)"));
+                     ", expected at least ", kMinSyntheticDocument, " (a byte and the separator)"));
   }
   return std::unique_ptr<SyntheticCorpus>(
-      new SyntheticCorpus(seed, tokens, std::min(mean_document_length, kMaxTokens)));
+      new SyntheticCorpus(seed, tokens, std::min(mean_document_length, kMaxSyntheticTokens)));
 }
 
 SyntheticCorpus::SyntheticCorpus(int64_t seed, int64_t tokens, int64_t mean_document_length)

@@ -29,10 +29,8 @@ namespace carousel {
 class SyntheticCorpus : public TokenSource {
  public:
   static constexpr int64_t kVersion = 1;
-  static constexpr int64_t kMaxTokens = int64_t{1} << 40;
 
-  // tokens: 2 to 2^40. mean_document_length: at least 2, in tokens. Errors name
-  // data.synthetic.<field>.
+  // Limits are those of data_limits.h; errors name data.synthetic.<field>.
   static absl::StatusOr<std::unique_ptr<SyntheticCorpus>> Create(int64_t seed, int64_t tokens,
                                                                  int64_t mean_document_length);
 

@@ -10,10 +10,11 @@
 namespace carousel {
 
 TokenWindows::TokenWindows(const CorpusPart& part, int64_t sequence_length,
-                           bool reset_at_document_boundaries)
+                           bool reset_at_document_boundaries, bool tokens_are_bytes)
     : part_(part),
       sequence_length_(sequence_length),
-      reset_at_document_boundaries_(reset_at_document_boundaries) {
+      reset_at_document_boundaries_(reset_at_document_boundaries),
+      tokens_are_bytes_(tokens_are_bytes) {
   CAROUSEL_CHECK(sequence_length >= 1);
   const int64_t labels = std::max<int64_t>(0, part.token_count() - 1);
   count_ = labels / sequence_length + (labels % sequence_length != 0);
@@ -37,7 +38,7 @@ absl::Status TokenWindows::Read(int64_t window, int64_t b, MicroBatch* batch) co
     batch->resets[at] = t == 0 || resets;
     if (batch->labels[at] == kIgnoredLabel) continue;
     batch->predicted += 1;
-    batch->predicted_bytes += ByteTokenizer::TextBytes(batch->labels[at]);
+    if (tokens_are_bytes_) batch->predicted_bytes += ByteTokenizer::TextBytes(batch->labels[at]);
   }
   return absl::OkStatus();
 }

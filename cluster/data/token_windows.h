@@ -24,8 +24,10 @@ namespace carousel {
 // Thread-safe, cheap to copy. The part's source outlives it.
 class TokenWindows {
  public:
-  // sequence_length is S, at least 1. A part of fewer than two tokens has no windows.
-  TokenWindows(const CorpusPart& part, int64_t sequence_length, bool reset_at_document_boundaries);
+  // sequence_length is S, at least 1. A part of fewer than two tokens has no windows. If tokens are
+  // no bytes (dataset.h), no label counts as a byte of text.
+  TokenWindows(const CorpusPart& part, int64_t sequence_length, bool reset_at_document_boundaries,
+               bool tokens_are_bytes = true);
 
   int64_t count() const { return count_; }
   int64_t sequence_length() const { return sequence_length_; }
@@ -37,6 +39,7 @@ class TokenWindows {
   CorpusPart part_;
   int64_t sequence_length_;
   bool reset_at_document_boundaries_;
+  bool tokens_are_bytes_;
   int64_t count_;
 };
 

@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "cluster/data/data_limits.h"
+#include "cluster/data/tokenizer.h"
 #include "cluster/job/field_checks.h"
 #include "cluster/job/scalars.h"
 #include "cluster/job/segments.h"
@@ -12,14 +14,12 @@ namespace carousel {
 namespace {
 
 constexpr int64_t kMaxSteps = 1'000'000'000;
-constexpr int64_t kMaxSequence = 1 << 24;
 constexpr int64_t kMaxBatch = 1 << 20;
 constexpr int64_t kMaxMicroBatchTokens = 1 << 24;
 constexpr int64_t kMaxJobTokens = int64_t{1} << 60;
 constexpr int64_t kMaxChunk = 1024;
 constexpr int64_t kMaxReplicas = 1024;
 constexpr int64_t kMaxKept = 1000;
-constexpr int64_t kMaxSyntheticTokens = int64_t{1} << 40;
 constexpr size_t kMaxPath = 4096;
 constexpr double kMaxSeconds = 30 * 86400.0;
 
@@ -80,7 +80,7 @@ class TrainingValidator {
                   "name the folder that `carousel data build` wrote");
     }
     sequence_ok_ = checks_.Integer("data.sequence_length", data.has_sequence_length(),
-                                   data.sequence_length(), 1, kMaxSequence);
+                                   data.sequence_length(), 1, kMaxSequenceLength);
     batch_ok_ =
         checks_.Integer("data.batch_size", data.has_batch_size(), data.batch_size(), 1, kMaxBatch);
     checks_.Integer("data.shuffle_seed", true, data.shuffle_seed(), 0, INT64_MAX);
@@ -90,8 +90,14 @@ class TrainingValidator {
   void CheckSynthetic(const SyntheticData& synthetic) {
     checks_.Integer("data.synthetic.seed", true, synthetic.seed(), 0, INT64_MAX);
     checks_.Integer("data.synthetic.mean_document_length", true, synthetic.mean_document_length(),
-                    1, kMaxSequence);
-    if (checks_.Integer("data.synthetic.tokens", true, synthetic.tokens(), 2,
+                    kMinSyntheticDocument, kMaxSequenceLength);
+    const ModelSpec& model = job_.model();
+    if (model.has_vocab_size() && model.vocab_size() < ByteTokenizer::kVocabulary) {
+      checks_.Add("model.vocab_size", std::to_string(model.vocab_size()) +
+                                          " is below the vocabulary of the synthetic data, " +
+                                          std::to_string(ByteTokenizer::kVocabulary));
+    }
+    if (checks_.Integer("data.synthetic.tokens", true, synthetic.tokens(), kMinSyntheticTokens,
                         kMaxSyntheticTokens) &&
         sequence_ok_ && synthetic.tokens() <= job_.data().sequence_length()) {
       checks_.Add("data.synthetic.tokens",
@@ -229,7 +235,8 @@ class TrainingValidator {
                   std::to_string(pipeline.stages()) + " are more than the model's " +
                       std::to_string(UnitCount(job_.model())) + " units (embedding, blocks, head)");
     }
-    if (!checks_.Integer("pipeline.segments", true, pipeline.segments(), 0, kMaxSequence)) return;
+    if (!checks_.Integer("pipeline.segments", true, pipeline.segments(), 0, kMaxSequenceLength))
+      return;
     if (!sequence_ok_ || !chunk_ok_) return;
     const int64_t chunks =
         ChunksPerSequence(job_.data().sequence_length(), job_.numerics().chunk_length());

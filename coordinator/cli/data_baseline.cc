@@ -26,6 +26,12 @@ absl::StatusOr<NgramBaselines> Measure(const Dataset& dataset) {
 
 Outcome Baseline(const Program& program, const std::string& folder) {
   CAROUSEL_ASSIGN_OR_RETURN(const auto dataset, Dataset::OpenFolder(folder));
+  if (!dataset->tokens_are_bytes()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        folder, ": its tokens are those of \"", dataset->manifest()->tokenizer,
+        "\", not bytes, so bits per byte are not known; compare models of these tokens by the "
+        "perplexity that `carousel eval` gives"));
+  }
   CAROUSEL_ASSIGN_OR_RETURN(const NgramBaselines baselines, Measure(*dataset));
   if (program.output != OutputFormat::kTable) {
     PrintDocument({{"dataset", folder},

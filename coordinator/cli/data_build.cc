@@ -1,9 +1,7 @@
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/data/builder.h"
-#include "cluster/data/dataset_report.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/data_verbs.h"
 #include "coordinator/cli/figures.h"
@@ -19,32 +17,14 @@ struct DataBuildOptions {
   bool has_separator = false;
 };
 
-Outcome Report(const Program& program, const std::string& folder, bool already) {
-  CAROUSEL_ASSIGN_OR_RETURN(const DatasetSummary summary, InspectDataset(folder, 0));
-  if (program.output != OutputFormat::kTable) {
-    PrintDocument({{"dataset", folder},
-                   {"built", !already},
-                   {"tokens", summary.manifest.tokens},
-                   {"documents", summary.manifest.documents},
-                   {"training_tokens", summary.training_tokens},
-                   {"held_out_tokens", summary.held_out_tokens},
-                   {"content_hash", summary.content_hash}},
-                  program.output);
-    return ExitCode::kOk;
-  }
-  std::printf("%s %s: %s tokens in %s documents, %s of them held out\n", folder.c_str(),
-              already ? "is up to date" : "built", Grouped(summary.manifest.tokens).c_str(),
-              Grouped(summary.manifest.documents).c_str(),
-              Grouped(summary.held_out_tokens).c_str());
-  return ExitCode::kOk;
-}
-
 Outcome Build(const Program& program, const DataBuildOptions& options) {
   CountInterrupts();
   BuildOptions build = options.build;
   if (options.has_separator) build.document_separator = options.separator;
   const absl::Status already = CheckAlreadyBuilt(build);
-  if (already.ok()) return Report(program, build.output, /*already=*/true);
+  if (already.ok()) {
+    return ReportDataset(program, build.output, "is up to date", {{"built", false}});
+  }
   if (!absl::IsNotFound(already)) return already;
   {
     ProgressLine line("building");
@@ -60,7 +40,7 @@ Outcome Build(const Program& program, const DataBuildOptions& options) {
     }
     CAROUSEL_RETURN_IF_ERROR(built.status());
   }
-  return Report(program, build.output, /*already=*/false);
+  return ReportDataset(program, build.output, "built", {{"built", true}});
 }
 
 }  // namespace
@@ -95,14 +75,7 @@ void AddDataBuild(CLI::App* data, Program* program) {
   verb->add_option("--text-field", options->build.text_field,
                    "field of JSON Lines that holds the document [text]")
       ->type_name("NAME");
-  verb->add_option("--held-out-every", options->build.held_out_every,
-                   "of so many blocks one is held out; 0: none [50]")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
-  verb->add_option("--held-out-block", options->build.held_out_block_tokens,
-                   "tokens of a held-out block [65536]")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
+  AddHeldOutOptions(verb, &options->build.held_out_every, &options->build.held_out_block_tokens);
   AddFormatOption(verb, program);
   verb->callback([=] { program->run = [=] { return Build(*program, *options); }; });
 }

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "cluster/data/dataset_report.h"
 #include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
@@ -19,6 +20,8 @@ struct InspectOptions {
 
 nlohmann::ordered_json ToJson(const DatasetSummary& summary) {
   const DatasetManifest& manifest = summary.manifest;
+  nlohmann::ordered_json separator;  // null
+  if (manifest.separator_token) separator = *manifest.separator_token;
   nlohmann::ordered_json sources = nlohmann::ordered_json::array();
   for (const DatasetSource& source : manifest.sources) {
     sources.push_back({{"path", source.path},
@@ -29,6 +32,8 @@ nlohmann::ordered_json ToJson(const DatasetSummary& summary) {
   return {{"content_hash", summary.content_hash},
           {"tokenizer", manifest.tokenizer},
           {"vocabulary", manifest.vocabulary},
+          {"tokens_are_bytes", manifest.tokens_are_bytes()},
+          {"separator_token", separator},
           {"tokens", manifest.tokens},
           {"documents", manifest.documents},
           {"empty_documents", manifest.empty_documents},
@@ -40,7 +45,8 @@ nlohmann::ordered_json ToJson(const DatasetSummary& summary) {
             {"mean", summary.documents.mean},
             {"longest", summary.documents.longest}}},
           {"sources", sources},
-          {"sample", summary.sample}};
+          {"sample", summary.sample},
+          {"sample_tokens", summary.sample_tokens}};
 }
 
 void Print(const DatasetSummary& summary) {
@@ -48,6 +54,9 @@ void Print(const DatasetSummary& summary) {
   PrintFields({
       {"tokens", absl::StrCat(Grouped(manifest.tokens), " (", manifest.tokenizer, ", vocabulary ",
                               manifest.vocabulary, ")")},
+      {"documents end", manifest.separator_token
+                            ? absl::StrCat("with token ", *manifest.separator_token)
+                            : "where the index says, with any token"},
       {"training", Grouped(summary.training_tokens)},
       {"held out",
        absl::StrCat(Grouped(summary.held_out_tokens), " in ", summary.held_out_blocks, " blocks")},
@@ -71,6 +80,10 @@ void Print(const DatasetSummary& summary) {
                 Grouped(summary.documents.histogram[k]).c_str());
   }
   if (!summary.sample.empty()) std::printf("\nIt begins:\n%s\n", summary.sample.c_str());
+  if (!summary.sample_tokens.empty()) {
+    std::printf("\nIts tokens are no bytes, so there is no text of them. They begin:\n%s\n",
+                absl::StrJoin(summary.sample_tokens, " ").c_str());
+  }
   std::fflush(stdout);
 }
 
@@ -92,7 +105,7 @@ void AddDataInspect(CLI::App* data, Program* program) {
   CLI::App* verb = data->add_subcommand("inspect", "What is in a dataset folder");
   verb->footer("Example:\n  carousel data inspect corpus --sample 1000");
   verb->add_option("DIR", options->folder, "dataset folder")->type_name("")->required();
-  verb->add_option("--sample", options->sample, "bytes of text to show [400]")
+  verb->add_option("--sample", options->sample, "tokens to show from the beginning [400]")
       ->type_name("N")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
   AddOutputOption(verb, program);

@@ -36,7 +36,7 @@ Outcome Verify(const Program& program, const std::string& folder) {
   std::string text = absl::StrCat(folder, " is damaged:");
   for (const std::string& problem : report.problems) absl::StrAppend(&text, "\n  ", problem);
   return absl::DataLossError(
-      absl::StrCat(text, "\nremove the folder and build it again from its sources"));
+      absl::StrCat(text, "\nremove the folder and make it again from its sources"));
 }
 
 }  // namespace

@@ -30,7 +30,9 @@ absl::StatusOr<EvaluateProgress> Evaluate(const Client& client, const EvaluateRe
       client, &context, reader.get(), [&](const EvaluateProgress& progress) {
         last = progress;
         line.Update(progress.tokens(), progress.total_tokens(),
-                    absl::StrFormat("%.4f bits per byte", progress.bits_per_byte()));
+                    progress.has_bits_per_byte()
+                        ? absl::StrFormat("%.4f bits per byte", progress.bits_per_byte())
+                        : absl::StrFormat("perplexity %.4f", progress.perplexity()));
         return true;
       }));
   if (!last.done()) {
@@ -60,7 +62,9 @@ Outcome Eval(const Program& program, const EvalOptions& options) {
                {"held-out tokens", Grouped(result.tokens())},
                {"loss", LossText(result.loss()) + " nats per token"},
                {"perplexity", absl::StrFormat("%.4f", result.perplexity())},
-               {"bits per byte", absl::StrFormat("%.4f", result.bits_per_byte())}});
+               {"bits per byte", result.has_bits_per_byte()
+                                     ? absl::StrFormat("%.4f", result.bits_per_byte())
+                                     : "not known: the dataset's tokens are no bytes"}});
   return ExitCode::kOk;
 }
 

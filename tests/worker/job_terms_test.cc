@@ -22,7 +22,8 @@ TEST(JobTerms, TheDataOfAJobOpens) {
 
 // A token without a row of the embedding would end the worker.
 TEST(JobTerms, DataWithMoreTokensThanTheModelIsRefusedByName) {
-  const JobSpec job = SmallJob({{"", "model.vocab_size", "64"}});
+  JobSpec job = SmallJob();
+  job.mutable_model()->set_vocab_size(64);  // as no resolved job has
 
   const auto reader = OpenTrainingData(job);
 

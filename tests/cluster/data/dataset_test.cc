@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "cluster/data/builder.h"
 #include "proto/job.pb.h"
@@ -68,11 +69,66 @@ TEST(DatasetTest, CountsThatDisagreeAreNamed) {
               {"manifest.json", "tokens: is 21", "22"});
 }
 
-TEST(DatasetTest, AnotherTokenizerIsRefused) {
+TEST(DatasetTest, AnotherTokenizerIsOpenedAndIsNotOneOfBytes) {
   const std::string folder = BuiltFolder();
+  const std::string hash = (*Dataset::OpenFolder(folder))->content_hash();
+  DataSpec spec;
+  spec.set_dataset(folder);
+  EXPECT_TRUE(CheckTokensAreBytes(spec).ok());
+
   Edit(folder + "/manifest.json", "\"byte\"", "\"gpt2\"");
+  Edit(folder + "/manifest.json", "\"vocabulary\": 257", "\"vocabulary\": 50257");
+
+  const auto dataset = Dataset::OpenFolder(folder);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ((*dataset)->vocabulary(), 50257);
+  EXPECT_FALSE((*dataset)->tokens_are_bytes());
+  EXPECT_NE((*dataset)->content_hash(), hash);
+  ExpectError(CheckTokensAreBytes(spec), StatusCode::kFailedPrecondition,
+              {"data.dataset: ", folder, "\"gpt2\"", "not bytes"});
+}
+
+// A position that overflows 64 bits came out of this rule, and then a division by zero.
+TEST(DatasetTest, AHeldOutRuleBeyondItsLimitsIsRefused) {
+  const std::string folder = BuiltFolder();
+  Edit(folder + "/manifest.json", "\"block_tokens\": 4", "\"block_tokens\": 72057594037927936");
+  Edit(folder + "/manifest.json", "\"every\": 50", "\"every\": 257");
+  Edit(folder + "/manifest.json", "\"first\": 4", "\"first\": 256");
+
   ExpectError(Dataset::OpenFolder(folder).status(), StatusCode::kInvalidArgument,
-              {"tokenizer", "gpt2"});
+              {"manifest.json", "held_out.block_tokens: is 72057594037927936"});
+}
+
+// Reads all that a dataset has, if it can be opened; what matters is that this returns.
+void ReadIfItOpens(const std::string& folder) {
+  const auto dataset = Dataset::OpenFolder(folder);
+  if (!dataset.ok()) return;
+  for (const CorpusSide side : {CorpusSide::kTraining, CorpusSide::kHeldOut}) {
+    const CorpusPart part = (*dataset)->Part(side);
+    std::vector<int32_t> tokens(static_cast<size_t>(part.token_count()));
+    std::vector<uint8_t> starts(tokens.size());
+    (void)part.Read(0, part.token_count(), tokens.data(), starts.data());
+  }
+}
+
+TEST(DatasetTest, NoByteOfAManifestCanCrashItsReader) {
+  const std::string folder = BuiltFolder("0123456789");
+  const std::string path = folder + "/manifest.json";
+  const std::string good = ReadText(path);
+  const DatasetManifest built = *ReadManifest(folder);
+  for (size_t i = 0; i < good.size(); ++i) {
+    for (const char byte : {'0', '9', '-', 'e', '"', '{', '\0', '\xff'}) {
+      std::string bad = good;
+      bad[i] = byte;
+      const auto manifest = ParseManifest(bad, path);
+      const bool has_other_numbers = manifest.ok() && (manifest->held_out != built.held_out ||
+                                                       manifest->vocabulary != built.vocabulary ||
+                                                       manifest->tokens != built.tokens);
+      if (!has_other_numbers) continue;
+      WriteText(path, bad);
+      ReadIfItOpens(folder);
+    }
+  }
 }
 
 TEST(DatasetTest, WhatABuildLeftUnfinishedIsNoDataset) {

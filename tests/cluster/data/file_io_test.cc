@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 
 #include "tests/cluster/data/scratch.h"
@@ -69,6 +70,21 @@ TEST(FileErrorTest, TheCodeTellsWhoCanHelp) {
   EXPECT_EQ(FileError(EDQUOT, "write", "f").code(), StatusCode::kResourceExhausted);
   EXPECT_EQ(FileError(EIO, "read", "f").code(), StatusCode::kInternal);
   EXPECT_EQ(FileError(EACCES, "open", "f").message(), "f: cannot open: Permission denied");
+}
+
+TEST(CreateFoldersTest, MakesWhatIsMissingAndLeavesWhatIsThere) {
+  const std::string folder = ScratchFolder();
+  WriteText(folder + "/file", "x");
+
+  EXPECT_TRUE(CreateFolders(folder + "/a/b/c").ok());
+  EXPECT_TRUE(CreateFolders(folder + "/a/b/c").ok());
+  EXPECT_TRUE(CreateFolders("").ok());
+
+  EXPECT_TRUE(std::filesystem::is_directory(folder + "/a/b/c"));
+  ExpectError(CreateFolders(folder + "/file"), StatusCode::kNotFound,
+              {folder + "/file: cannot create: Not a directory"});
+  ExpectError(CreateFolders(folder + "/file/a"), StatusCode::kNotFound,
+              {folder + "/file", "cannot create"});
 }
 
 TEST(ReadSmallFileTest, HasALimit) {

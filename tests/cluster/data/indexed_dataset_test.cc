@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
@@ -211,6 +213,45 @@ const Harm kHarms[] = {
     {"HalfAToken", [](auto*, auto* bin) { bin->pop_back(); }, ".bin", "whole number"},
     {"TokensExtended", [](auto*, auto* bin) { bin->append(2, 'x'); }, ".bin", "describes 12"},
 };
+
+TEST(IndexedDatasetTest, AnIndexThatIsOverwrittenWhileInUseIsAnErrorNotACrash) {
+  const std::string prefix = ScratchFolder() + "/tokens";
+  Write(prefix, TokenType::kUint16, {{1, 2}, {3}, {4, 5, 6}});
+  const auto dataset = Open(prefix);
+  for (const int64_t offset : {int64_t{0}, int64_t{-4}, INT64_MIN, INT64_MAX, int64_t{2}}) {
+    std::fstream idx(prefix + ".idx", std::ios::in | std::ios::out | std::ios::binary);
+    idx.seekp(kOffsets + 8);  // where the second of three documents begins
+    idx.write(reinterpret_cast<const char*>(&offset), sizeof(offset));
+    idx.close();
+
+    std::vector<int64_t> starts;
+    const absl::Status status = dataset->AppendDocumentStarts(0, 6, &starts);
+
+    EXPECT_TRUE(std::is_sorted(starts.begin(), starts.end()));
+    EXPECT_TRUE(std::adjacent_find(starts.begin(), starts.end()) == starts.end());
+    if (offset != 2) ExpectError(status, absl::StatusCode::kDataLoss, {".idx", "while"});
+  }
+}
+
+TEST(IndexedDatasetTest, NoFlippedBitOfTheFilesCanCrashTheirReader) {
+  const std::string prefix = ScratchFolder() + "/tokens";
+  Write(prefix, TokenType::kUint16, {{1, 2}, {3}, {4, 5, 6}}, /*max_sequence_tokens=*/2);
+  for (const std::string& path : {prefix + ".idx", prefix + ".bin"}) {
+    const std::string good = ReadText(path);
+    for (size_t bit = 0; bit < 8 * good.size(); ++bit) {
+      std::string bad = good;
+      bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+      WriteText(path, bad);
+      const auto dataset = IndexedDataset::Open(prefix, kVocabulary);
+      if (!dataset.ok()) continue;
+      std::vector<int64_t> starts;
+      EXPECT_TRUE((*dataset)->AppendDocumentStarts(0, (*dataset)->token_count(), &starts).ok());
+      Tokens tokens(static_cast<size_t>((*dataset)->token_count()));
+      (void)(*dataset)->Read(0, (*dataset)->token_count(), tokens.data());
+    }
+    WriteText(path, good);
+  }
+}
 
 class MalformedIndexTest : public ::testing::TestWithParam<Harm> {};
 

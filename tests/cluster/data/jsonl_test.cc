@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/data/printable.h"
 #include "tests/cluster/data/scratch.h"
 
 namespace carousel {
@@ -100,6 +101,22 @@ TEST(JsonlTest, BrokenJsonIsReported) {
     ExpectError(Split("{\"text\":\"a\"}\n" + std::string(line)).status(),
                 absl::StatusCode::kInvalidArgument, {"corpus.jsonl:2:", "not valid JSON"});
   }
+}
+
+// The parser quotes what it read last.
+TEST(JsonlTest, AnErrorDoesNotCarryTheTextsBytesToATerminal) {
+  for (const char* line : {"{\"text\":\"\xff\"}", "\x1b[2J", "{\"text\":\"a\xc2\x9b\x7f\x1b\"}"}) {
+    const std::string said(Split(line).status().message());
+    EXPECT_EQ(Printable(said), said);
+  }
+}
+
+TEST(JsonlTest, ATextMayHoldNulAndAnyCharacterThatJsonCanSay) {
+  const auto documents = Split(R"({"text":"a\u0000b\ufffe"})");
+  ASSERT_TRUE(documents.ok()) << documents.status();
+  EXPECT_EQ(documents->front(), std::string("a\0b\xef\xbf\xbe", 6));
+  ExpectError(Split(R"({"text\u0000":"a"})").status(), absl::StatusCode::kInvalidArgument,
+              {"corpus.jsonl:1:", "missing"});
 }
 
 TEST(JsonlTest, NestingCannotExhaustTheStack) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/data/content_hash.h"
+#include "cluster/data/data_limits.h"
 #include "cluster/data/ngram.h"
 #include "cluster/data/tokenizer.h"
 #include "tests/cluster/data/scratch.h"
@@ -106,10 +107,10 @@ TEST(SyntheticCorpusTest, IsLearnable) {
 }
 
 TEST(SyntheticCorpusTest, ACorpusLargerThanMemoryIsReadAtItsEnd) {
-  const auto corpus = Corpus(9, SyntheticCorpus::kMaxTokens, int64_t{1} << 35);
+  const auto corpus = Corpus(9, kMaxSyntheticTokens, int64_t{1} << 35);
 
   int32_t tokens[8];
-  ASSERT_TRUE(corpus->Read(SyntheticCorpus::kMaxTokens - 8, 8, tokens).ok());
+  ASSERT_TRUE(corpus->Read(kMaxSyntheticTokens - 8, 8, tokens).ok());
   EXPECT_EQ(tokens[7], ByteTokenizer::kSeparator);
 }
 
@@ -119,7 +120,7 @@ TEST(SyntheticCorpusTest, RefusesWhatItCannotMakeByFieldName) {
               {"data.synthetic.tokens", "is 1"});
   ExpectError(SyntheticCorpus::Create(1, -5, 10).status(), StatusCode::kInvalidArgument,
               {"data.synthetic.tokens", "is -5"});
-  ExpectError(SyntheticCorpus::Create(1, SyntheticCorpus::kMaxTokens + 1, 10).status(),
+  ExpectError(SyntheticCorpus::Create(1, kMaxSyntheticTokens + 1, 10).status(),
               StatusCode::kInvalidArgument, {"data.synthetic.tokens"});
   ExpectError(SyntheticCorpus::Create(1, 10, 1).status(), StatusCode::kInvalidArgument,
               {"data.synthetic.mean_document_length", "is 1"});

@@ -16,7 +16,7 @@ namespace {
 ModelSpec Model(const std::string& model) {
   const auto job = ResolveJob(ParseJob("model: " + model + R"(
 name: a
-data: {synthetic: {}, sequence_length: 64, batch_size: 4}
+data: {dataset: words, sequence_length: 64, batch_size: 4}
 learning_rate: {peak: 1e-3}
 steps: 100
 )",
