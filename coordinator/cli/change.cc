@@ -13,7 +13,8 @@ namespace {
 
 struct ChangeOptions {
   std::string job;
-  std::vector<std::string> sets;  // of resume
+  std::vector<std::string> sets;  // of resume, like the next
+  std::string dataset;
   double timeout = 0;
 };
 
@@ -44,6 +45,7 @@ Outcome Resume(const Program& program, const ChangeOptions& options) {
   ResumeJobRequest request;
   request.set_job(options.job);
   for (const std::string& set : options.sets) request.add_overrides(set);
+  if (!options.dataset.empty()) request.set_dataset(AbsolutePath(options.dataset));
   CAROUSEL_ASSIGN_OR_RETURN(const Job job,
                             client->Ask(&Coordinator::Stub::ResumeJob, request, options.timeout));
   return Show(program, job);
@@ -65,7 +67,8 @@ void AddCommon(CLI::App* verb, Program* program, ChangeOptions* options) {
 
 void AddPause(CLI::App* app, Program* program) {
   auto options = std::make_shared<ChangeOptions>();
-  CLI::App* verb = app->add_subcommand("pause", "Stop a job at a step boundary, to go on later");
+  CLI::App* verb =
+      app->add_subcommand("pause", "Stop a job at a step boundary, to be resumed later");
   verb->footer(
       "Returns once the checkpoint of its last step is committed. Its workers are free then.\n\n"
       "Example:\n"
@@ -78,11 +81,11 @@ void AddPause(CLI::App* app, Program* program) {
 
 void AddCancel(CLI::App* app, Program* program) {
   auto options = std::make_shared<ChangeOptions>();
-  CLI::App* verb = app->add_subcommand("cancel", "Stop a job at a step boundary, for good");
+  CLI::App* verb = app->add_subcommand("cancel", "Stop a job at a step boundary, as given up");
   verb->footer(
-      "Returns once the checkpoint of its last step is committed; `carousel resume` could still go "
-      "on\n"
-      "from it.\n\n"
+      "Returns once the checkpoint of its last step is committed. Unlike a paused job, one\n"
+      "that is cancelled counts as over: `carousel wait` and `watch` exit with 103 instead of\n"
+      "104. Nothing is deleted, so `carousel resume` can still go on from that checkpoint.\n\n"
       "Example:\n"
       "  carousel cancel smoke-1");
   AddCommon(verb, program, options.get());
@@ -96,14 +99,18 @@ void AddResume(CLI::App* app, Program* program) {
   CLI::App* verb = app->add_subcommand(
       "resume", "Let a paused, cancelled or failed job go on from its checkpoint");
   verb->footer(
-      "Returns once it runs. Only pipeline.* can be changed: stages, schedule and segments change "
-      "no\n"
-      "bit of the result; everything else is the job's contract.\n\n"
+      "Returns once it runs. Only pipeline.* can be set: stages, schedule and segments change\n"
+      "no bit of the result. A dataset that has moved is named with --dataset; it must be the\n"
+      "same data.\n\n"
       "Examples:\n"
       "  carousel resume smoke-1\n"
-      "  carousel resume smoke-1 --set pipeline.stages=3 --set pipeline.schedule=gpipe");
+      "  carousel resume smoke-1 --set pipeline.stages=3 --set pipeline.schedule=gpipe\n"
+      "  carousel resume smoke-1 --dataset /mnt/new/corpus");
   AddCommon(verb, program, options.get());
   AddSetOption(verb, &options->sets, "a field of pipeline.*; may be repeated");
+  verb->add_option("--dataset", options->dataset,
+                   "where the job's dataset lies now, for coordinator and workers [where it lay]")
+      ->type_name("DIR");
   verb->callback([=] { program->run = [=] { return Resume(*program, *options); }; });
 }
 

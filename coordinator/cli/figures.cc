@@ -1,5 +1,6 @@
 #include "coordinator/cli/figures.h"
 
+#include <algorithm>
 #include <cmath>
 #include <ctime>
 
@@ -68,6 +69,12 @@ std::string ProgressText(const Job& job) {
                     Duration(job.eta_seconds()));
   }
   return text;
+}
+
+std::string BubbleText(const Job& job) {
+  const double measured = job.measured_bubble_ratio();
+  return absl::StrCat("bubble ", measured == 0 ? "-" : Percent(std::max(0.0, measured)),
+                      ", predicted ", Percent(job.predicted_bubble_ratio()));
 }
 
 std::string PlanText(const Job& job) {

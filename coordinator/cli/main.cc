@@ -18,11 +18,9 @@ constexpr char kFooter[] =
     "With a coordinator and workers running:\n"
     "  carousel submit job.yaml                    prints the job's id\n"
     "  carousel watch smoke-1\n"
-    "Each verb has --help with examples. Exit codes: 0 ok, 1 error, 2 command line, 3 job or "
-    "dataset\n"
-    "invalid, 4 not found, 5 no coordinator, 6 timeout, 7 not possible now; of `wait`, `watch` "
-    "and\n"
-    "`local`: 100 failed, 103 cancelled, 104 paused, 130 interrupted.";
+    "Each verb has --help with examples. Exit codes: 0 ok, 1 error, 2 command line, 3 job\n"
+    "or dataset invalid, 4 not found, 5 no coordinator, 6 timeout, 7 not possible now; of\n"
+    "`wait`, `watch` and `local`: 100 failed, 103 cancelled, 104 paused, 130 interrupted.";
 
 void AddVerbs(CLI::App* app, Program* program) {
   AddLocal(app, program);

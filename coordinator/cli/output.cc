@@ -55,6 +55,11 @@ void PrintDocument(const ordered_json& document, OutputFormat format) {
   std::fflush(stdout);
 }
 
+void PrintNext(const ordered_json& document, OutputFormat format) {
+  if (format == OutputFormat::kYaml) std::puts("---");
+  PrintDocument(document, format);
+}
+
 void Table::Print() const {
   std::vector<size_t> widths(rows_.front().size());
   for (const auto& row : rows_) {

@@ -41,5 +41,13 @@ TEST(Figures, ProgressSaysNothingThatIsNotKnown) {
   EXPECT_EQ(ProgressText(job), "step 2/6  loss 1.0000  perplexity 2.718  4,096 tokens");
 }
 
+TEST(Figures, ABubbleThatWasNotMeasuredIsADash) {
+  Job job;
+  job.set_predicted_bubble_ratio(0.25);
+  EXPECT_EQ(BubbleText(job), "bubble -, predicted 25 %");
+  job.set_measured_bubble_ratio(0.3);
+  EXPECT_EQ(BubbleText(job), "bubble 30 %, predicted 25 %");
+}
+
 }  // namespace
 }  // namespace carousel
