@@ -1,11 +1,16 @@
 #include "cluster/lease.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "absl/strings/str_cat.h"
 
 namespace carousel {
+
+LeaseTerms TermsOf(double lease_seconds) {
+  return {.heartbeat_every = std::min(1.0, lease_seconds / 8),
+          .stop_after = 0.6 * lease_seconds,
+          .dead_after = lease_seconds};
+}
 
 absl::Status CheckLeaseTerms(const LeaseTerms& terms) {
   if (!(terms.heartbeat_every > 0)) {
@@ -17,10 +22,11 @@ absl::Status CheckLeaseTerms(const LeaseTerms& terms) {
         absl::StrCat("stop_after is ", terms.stop_after, " s; it must be at least two heartbeats, ",
                      2 * terms.heartbeat_every, " s, or one lost message stops a worker"));
   }
-  if (!(terms.stop_after <= 0.9 * terms.dead_after)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "stop_after is ", terms.stop_after, " s; it must be at most 0.9 * dead_after, ",
-        0.9 * terms.dead_after, " s, so that a worker stops before it is replaced"));
+  if (!(terms.stop_after + terms.heartbeat_every <= 0.9 * terms.dead_after)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stop_after and heartbeat_every are ", terms.stop_after, " s and ",
+                     terms.heartbeat_every, " s; their sum must be at most 0.9 * dead_after, ",
+                     0.9 * terms.dead_after, " s, so that a worker stops before it is given up"));
   }
   return absl::OkStatus();
 }
@@ -35,30 +41,12 @@ void LeaseTable::Forget(std::string_view worker) {
   if (at != renewed_at_.end()) renewed_at_.erase(at);
 }
 
-bool LeaseTable::IsAlive(std::string_view worker, double now) const {
-  auto at = renewed_at_.find(worker);
-  return at != renewed_at_.end() && now < at->second + terms_.dead_after;
-}
-
 std::vector<std::string> LeaseTable::Dead(double now) const {
   std::vector<std::string> dead;
   for (const auto& [worker, renewed_at] : renewed_at_) {
     if (now >= renewed_at + terms_.dead_after) dead.push_back(worker);
   }
   return dead;
-}
-
-double LeaseTable::NextDeadline(double now) const {
-  double next = std::numeric_limits<double>::infinity();
-  for (const auto& [worker, renewed_at] : renewed_at_) {
-    const double deadline = renewed_at + terms_.dead_after;
-    if (deadline > now) next = std::min(next, deadline);
-  }
-  return next;
-}
-
-bool MayWork(const LeaseTerms& terms, double sent_at, double now) {
-  return now < sent_at + terms.stop_after;
 }
 
 }  // namespace carousel

@@ -1,8 +1,11 @@
-// Locks that clang's -Wthread-safety and TSan both understand: std::mutex and std::shared_mutex
-// behind abseil's annotations. (absl::Mutex comes from an uninstrumented library, which TSan cannot
-// see through.) Fields say who guards them: `int n_ ABSL_GUARDED_BY(mutex_);`.
+// Locks, and a condition to wait for under one, that clang's -Wthread-safety and TSan both
+// understand: std::mutex and std::shared_mutex behind abseil's annotations. (absl::Mutex comes from
+// an uninstrumented library, which TSan cannot see through.) Fields say who guards them: `int n_
+// ABSL_GUARDED_BY(mutex_);`.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <shared_mutex>
 
@@ -16,6 +19,7 @@ class ABSL_LOCKABLE Mutex {
   void Unlock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
 
  private:
+  friend class CondVar;
   std::mutex mutex_;
 };
 
@@ -30,6 +34,31 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
 
  private:
   Mutex* const mutex_;
+};
+
+// To wait under a Mutex until another thread has changed what it guards. Waits may end for no
+// reason: wait in a loop that looks at the condition itself.
+class CondVar {
+ public:
+  void Wait(Mutex* mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    std::unique_lock<std::mutex> held(mutex->mutex_, std::adopt_lock);
+    changed_.wait(held);
+    held.release();  // the caller still holds it
+  }
+
+  // False if the time was up.
+  bool WaitFor(Mutex* mutex, std::chrono::nanoseconds time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    std::unique_lock<std::mutex> held(mutex->mutex_, std::adopt_lock);
+    const bool in_time = changed_.wait_for(held, time) == std::cv_status::no_timeout;
+    held.release();
+    return in_time;
+  }
+
+  void NotifyOne() { changed_.notify_one(); }
+  void NotifyAll() { changed_.notify_all(); }
+
+ private:
+  std::condition_variable changed_;
 };
 
 // Many readers or one writer. Not recursive, not even for readers.

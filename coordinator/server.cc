@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cluster/lease.h"
 #include "cluster/loopback.h"
 #include "cluster/status_macros.h"
 #include "cluster/store_identity.h"
@@ -54,17 +55,13 @@ absl::Status CheckOptions(const ServerOptions& options) {
                      " is reachable from other machines, and nothing is encrypted or "
                      "authenticated; add --insecure if the network is private"));
   }
-  if (!(options.lease_seconds >= 2 && options.lease_seconds <= 3600)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--lease_seconds=", options.lease_seconds, " is not between 2 and 3600"));
+  if (!(options.lease_seconds >= kLeastLeaseSeconds &&
+        options.lease_seconds <= kMostLeaseSeconds)) {
+    return absl::InvalidArgumentError(absl::StrCat("--lease_seconds=", options.lease_seconds,
+                                                   " is not between ", kLeastLeaseSeconds, " and ",
+                                                   kMostLeaseSeconds));
   }
   return absl::OkStatus();
-}
-
-LeaseTerms TermsOf(double lease_seconds) {
-  return {.heartbeat_every = std::min(1.0, lease_seconds / 8),
-          .stop_after = 0.6 * lease_seconds,
-          .dead_after = lease_seconds};
 }
 
 // Calls the core's Tick a few times a second, until destroyed.
