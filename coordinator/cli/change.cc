@@ -1,8 +1,12 @@
 // The verbs that change a job's state: pause, cancel, resume.
+#include <chrono>
 #include <cstdio>
+#include <future>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/figures.h"
 #include "coordinator/cli/message_json.h"
@@ -18,6 +22,28 @@ struct ChangeOptions {
   double timeout = 0;
 };
 
+constexpr auto kPatience = std::chrono::seconds(2);
+
+// A call that returns when it has happened; if that takes long, stderr says what it waits for.
+template <typename Request>
+absl::StatusOr<Job> Await(const Client& client, Client::Method<Request, Job> method,
+                          const Request& request, double timeout) {
+  auto answer =
+      std::async(std::launch::async, [&] { return client.Ask(method, request, timeout); });
+  std::string said;
+  while (answer.wait_for(kPatience) != std::future_status::ready) {
+    JobRequest look;
+    look.set_job(request.job());
+    const absl::StatusOr<Job> job = client.Call(&Coordinator::Stub::GetJob, look);
+    if (!job.ok()) continue;
+    std::string news = absl::StrCat(job->job(), " is ", StateName(job->state()));
+    if (!job->reason().empty()) absl::StrAppend(&news, ": ", Printable(job->reason()));
+    if (news != said) std::fprintf(stderr, "%s\n", news.c_str());
+    said = news;
+  }
+  return answer.get();
+}
+
 Outcome Show(const Program& program, const Job& job) {
   if (program.output != OutputFormat::kTable) {
     PrintDocument(JobToJson(job), program.output);
@@ -26,7 +52,8 @@ Outcome Show(const Program& program, const Job& job) {
   std::printf("%s is %s at step %lld of %lld\n", job.job().c_str(), StateName(job.state()).c_str(),
               static_cast<long long>(job.step()), static_cast<long long>(job.steps()));
   if (job.state() == PAUSED || job.state() == CANCELLED) {
-    std::fprintf(stderr, "`carousel resume %s` goes on from there\n", job.job().c_str());
+    std::fprintf(stderr, "`carousel resume %s%s` goes on from there\n", job.job().c_str(),
+                 AtCoordinator(program).c_str());
   }
   return ExitCode::kOk;
 }
@@ -36,7 +63,7 @@ Outcome Stop(const Program& program, const ChangeOptions& options,
   CAROUSEL_ASSIGN_OR_RETURN(const auto client, Connect(program));
   JobRequest request;
   request.set_job(options.job);
-  CAROUSEL_ASSIGN_OR_RETURN(const Job job, client->Ask(method, request, options.timeout));
+  CAROUSEL_ASSIGN_OR_RETURN(const Job job, Await(*client, method, request, options.timeout));
   return Show(program, job);
 }
 
@@ -46,9 +73,15 @@ Outcome Resume(const Program& program, const ChangeOptions& options) {
   request.set_job(options.job);
   for (const std::string& set : options.sets) request.add_overrides(set);
   if (!options.dataset.empty()) request.set_dataset(AbsolutePath(options.dataset));
-  CAROUSEL_ASSIGN_OR_RETURN(const Job job,
-                            client->Ask(&Coordinator::Stub::ResumeJob, request, options.timeout));
-  return Show(program, job);
+  const absl::StatusOr<Job> job =
+      Await(*client, &Coordinator::Stub::ResumeJob, request, options.timeout);
+  if (job.ok()) return Show(program, *job);
+  const std::string message(job.status().message());
+  if (options.dataset.empty() && absl::StrContains(message, "data.dataset:")) {
+    return absl::Status(job.status().code(),
+                        message + "\nif it lies elsewhere now, name the place with --dataset DIR");
+  }
+  return job.status();
 }
 
 void AddCommon(CLI::App* verb, Program* program, ChangeOptions* options) {

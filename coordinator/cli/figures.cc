@@ -65,8 +65,8 @@ std::string ProgressText(const Job& job) {
   absl::StrAppend(&text, "  loss ", LossText(job.loss()), "  perplexity ", Perplexity(job.loss()),
                   "  ", Grouped(job.tokens()), " tokens");
   if (job.tokens_per_second() > 0) {
-    absl::StrAppend(&text, "  ", Grouped(std::llround(job.tokens_per_second())), " tokens/s  eta ",
-                    Duration(job.eta_seconds()));
+    absl::StrAppend(&text, "  ", Grouped(std::llround(job.tokens_per_second())), " tokens/s");
+    if (job.step() < job.steps()) absl::StrAppend(&text, "  eta ", Duration(job.eta_seconds()));
   }
   return text;
 }

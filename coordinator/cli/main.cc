@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/job/faults.h"
+#include "cluster/version.h"
 #include "coordinator/cli/verbs.h"
 
 namespace carousel {
@@ -105,6 +106,7 @@ int Run(int argc, char** argv) {
       "Trains xLSTM language models, pipelined over workers, with the same bits on any of them.",
       "carousel");
   app.footer(kFooter);
+  app.set_version_flag("--version", "carousel " + std::string(kVersion));
   app.require_subcommand(1);
   AddCoordinatorOption(&app, &program);
   AddVerbs(&app, &program);

@@ -44,8 +44,9 @@ CLI::Option* AddNamedOutputOption(const std::string& names, CLI::App* verb, Prog
 
 }  // namespace
 
-void AddCoordinatorOption(CLI::App* verb, Program* program) {
-  verb->add_option("--coordinator", program->coordinator,
+CLI::Option* AddCoordinatorOption(CLI::App* verb, Program* program) {
+  return verb
+      ->add_option("--coordinator", program->coordinator,
                    "address of the coordinator [$CAROUSEL_COORDINATOR, else 127.0.0.1:7070]")
       ->type_name("ADDR");
 }
@@ -93,6 +94,12 @@ absl::StatusOr<JobSpec> LoadJob(const JobFileOptions& options, bool look_at_data
 
 std::string AbsolutePath(const std::string& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+std::string AtCoordinator(const Program& program) {
+  return program.coordinator == kDefaultCoordinator
+             ? ""
+             : absl::StrCat(" --coordinator ", program.coordinator);
 }
 
 std::string CommandLine(const std::vector<std::string>& argv) {

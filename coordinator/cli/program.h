@@ -28,7 +28,7 @@ struct Program {
 
 // --- options that several verbs have ---
 
-void AddCoordinatorOption(CLI::App* verb, Program* program);
+CLI::Option* AddCoordinatorOption(CLI::App* verb, Program* program);
 CLI::Option* AddOutputOption(CLI::App* verb, Program* program);  // -o, --output
 void AddFormatOption(CLI::App* verb, Program* program);  // -o alone, where --output is a folder
 
@@ -49,6 +49,9 @@ absl::StatusOr<JobSpec> LoadJob(const JobFileOptions& options, bool look_at_data
 
 // Without what depends on where we are.
 std::string AbsolutePath(const std::string& path);
+
+// For a command that a message suggests: " --coordinator ADDR", or nothing if it is the usual one.
+std::string AtCoordinator(const Program& program);
 
 // The command as it was typed, quoted for a shell.
 std::string CommandLine(const std::vector<std::string>& argv);

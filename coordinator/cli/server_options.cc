@@ -7,10 +7,11 @@
 namespace carousel {
 
 void AddServerOptions(CLI::App* verb, Program* program, ServerOptions* options) {
-  AddCoordinatorOption(verb, program);
+  CLI::Option* coordinator = AddCoordinatorOption(verb, program);
   verb->add_option("--state", options->state,
                    "instead of a coordinator: a state folder of `carousel local`, not in use")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->excludes(coordinator);
 }
 
 void AddThreadsOption(CLI::App* verb, ServerOptions* options) {

@@ -122,6 +122,18 @@ TEST_F(Service, GeneratedPiecesMakeTheTextThatIsShown) {
   EXPECT_EQ(Run(words, "table").out, text + "\n");
 }
 
+TEST_F(Service, AResumeThatWaitsSaysWhatFor) {
+  const std::string job = Submitted("300");
+  ASSERT_TRUE(service_.WaitForStep(job, 1));
+  ASSERT_EQ(Run({"pause", job}, "json").code, 0);
+
+  Program resume(
+      Carousel({"resume", job, "--set", "pipeline.stages=2", "--coordinator", service_.address()}));
+  EXPECT_TRUE(resume.WaitForErr("waits for workers: needs 2, free are 1")) << resume.err();
+  service_.StartWorker(1);
+  EXPECT_EQ(resume.Wait().code, 0) << resume.err();
+}
+
 TEST_F(Service, LogsShowWhatAWorkerSaid) {
   const std::string job = Trained();
   bool said = false;
