@@ -3,14 +3,15 @@
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
-#include <mutex>
 #include <utility>
 
+#include "cluster/mutex.h"
 #include "cluster/rpc_status.h"
 #include "cluster/status_macros.h"
 #include "kernels/backend.h"
 #include "worker/incoming_edge.h"
 #include "worker/inference.h"
+#include "worker/lost_peer.h"
 #include "worker/shard_exchange.h"
 
 namespace carousel {
@@ -25,19 +26,19 @@ class CreditGiver {
   explicit CreditGiver(FrameStream* stream) : stream_(stream) {}
 
   void Give(int tensors) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     Credit credit;
     credit.set_tensors(tensors);
     if (stream_ != nullptr) stream_->Write(credit);
   }
   void Close() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     stream_ = nullptr;
   }
 
  private:
-  std::mutex mutex_;
-  FrameStream* stream_;
+  Mutex mutex_;
+  FrameStream* stream_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Ends a stream, perhaps after it has ended by itself.
@@ -46,17 +47,17 @@ class StreamEnder {
   explicit StreamEnder(grpc::ServerContext* context) : context_(context) {}
 
   void End() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     if (context_ != nullptr) context_->TryCancel();
   }
   void Close() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     context_ = nullptr;
   }
 
  private:
-  std::mutex mutex_;
-  grpc::ServerContext* context_;
+  Mutex mutex_;
+  grpc::ServerContext* context_ ABSL_GUARDED_BY(mutex_);
 };
 
 absl::Status ReceiveFrames(GrpcTransport& transport, int from_stage, FrameStream* stream,
@@ -83,10 +84,8 @@ grpc::Status WorkerService::Exchange(grpc::ServerContext* context, FrameStream* 
   absl::StatusOr<std::shared_ptr<GrpcTransport>> transport =
       transports_->Find(open.job(), open.epoch());
   if (!transport.ok()) return ToGrpcStatus(transport.status());
-  if (open.from_stage() < 0 ||
-      open.from_stage() >= static_cast<int>((*transport)->options().addresses.size())) {
-    return ToGrpcStatus(absl::InvalidArgumentError("the plan has no such stage"));
-  }
+  const absl::Status accepted = (*transport)->AcceptEdge(open.from_stage(), open.to_stage());
+  if (!accepted.ok()) return ToGrpcStatus(accepted);
   auto credits = std::make_shared<CreditGiver>(stream);
   credits->Give((*transport)->options().credits);
   // A stage that is over reads no more; whoever still writes to it must not wait for its credits.

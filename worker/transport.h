@@ -10,9 +10,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -57,10 +55,5 @@ class Transport {
   // stays.
   virtual void Abort(const absl::Status& reason) = 0;
 };
-
-// The error of an edge whose other end is gone: kUnavailable that remembers the stage, so that the
-// worker behind it can be named.
-absl::Status LostStageError(int stage, std::string_view message);
-std::optional<int> LostStageOf(const absl::Status& status);
 
 }  // namespace carousel
