@@ -75,6 +75,13 @@ absl::Status ReceiveFrames(GrpcTransport& transport, int from_stage, FrameStream
                                transport.options().addresses[from_stage], ") closed its edge"));
 }
 
+InferenceParts PartsOf(kernels::Backend* backend, const ShardStore& shards,
+                       grpc::ServerContext* context) {
+  return {.backend = backend, .shards = &shards, .cancelled = [context] {
+            return context->IsCancelled();
+          }};
+}
+
 }  // namespace
 
 grpc::Status WorkerService::Exchange(grpc::ServerContext* context, FrameStream* stream) {
@@ -105,27 +112,29 @@ grpc::Status WorkerService::ReadShard(grpc::ServerContext*, const ReadShardReque
       *shards_, shard, [writer](const ShardPiece& piece) { return writer->Write(piece); }));
 }
 
-grpc::Status WorkerService::Evaluate(grpc::ServerContext*, const WorkerEvaluateRequest* request,
+grpc::Status WorkerService::Evaluate(grpc::ServerContext* context,
+                                     const WorkerEvaluateRequest* request,
                                      grpc::ServerWriter<EvaluateProgress>* writer) {
   absl::StatusOr<std::unique_ptr<kernels::Backend>> backend =
       kernels::NewBackend(backend_, threads_);
   if (!backend.ok()) return ToGrpcStatus(backend.status());
   return ToGrpcStatus(EvaluateCheckpoint(
-      *request, backend->get(), *shards_,
+      *request, PartsOf(backend->get(), *shards_, context),
       [writer](const EvaluateProgress& progress) { return writer->Write(progress); }));
 }
 
-grpc::Status WorkerService::Generate(grpc::ServerContext*, const WorkerGenerateRequest* request,
+grpc::Status WorkerService::Generate(grpc::ServerContext* context,
+                                     const WorkerGenerateRequest* request,
                                      grpc::ServerWriter<GeneratedText>* writer) {
   absl::StatusOr<std::unique_ptr<kernels::Backend>> backend =
       kernels::NewBackend(backend_, threads_);
   if (!backend.ok()) return ToGrpcStatus(backend.status());
-  return ToGrpcStatus(
-      GenerateText(*request, backend->get(), *shards_, [writer](const std::string& text) {
-        GeneratedText piece;
-        piece.set_text(text);
-        return writer->Write(piece);
-      }));
+  return ToGrpcStatus(GenerateText(*request, PartsOf(backend->get(), *shards_, context),
+                                   [writer](const std::string& text) {
+                                     GeneratedText piece;
+                                     piece.set_text(text);
+                                     return writer->Write(piece);
+                                   }));
 }
 
 }  // namespace carousel

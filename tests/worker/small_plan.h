@@ -1,5 +1,4 @@
-// A plan of two stages for a small job, as the coordinator makes it from units that all cost the
-// same.
+// A plan for a small job, as the coordinator makes it from units that all cost the same.
 #pragma once
 
 #include <string>
@@ -11,11 +10,11 @@
 
 namespace carousel {
 
-// Stages on workers "w0" and "w1", at these addresses.
+// A stage for each address, on workers "w0", "w1", …
 inline Plan SmallPlan(const JobSpec& job, const std::vector<std::string>& addresses,
                       uint64_t epoch = 1) {
   PlanRequest request = {.job = "small", .epoch = epoch, .spec = job};
-  request.spec.mutable_pipeline()->set_stages(2);
+  request.spec.mutable_pipeline()->set_stages(static_cast<int>(addresses.size()));
   request.costs.resize(LayOut(job.model()).units.size());
   for (UnitCost& cost : request.costs) {
     cost.set_forward(1);
