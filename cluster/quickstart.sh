@@ -4,8 +4,8 @@
 #
 #   cluster/quickstart.sh [--steps N] [--workers N]
 #
-#   --steps N     optimizer steps (default: what cluster/jobs/quickstart.yaml says)
-#   --workers N   worker processes, hence stages (default 3); changes no bit of the result
+#   --steps N     optimizer steps (default: what cluster/jobs/quickstart.yaml says); another number is another run
+#   --workers N   worker processes, hence stages (default 3, at most one a unit); changes no bit of the result
 #
 # Everything that it makes is in bazel's cache and in .state/quickstart. Each training run has a folder there that is named after its
 # contract: started again it goes on from its last checkpoint, or shows the finished run; other --steps are another run. The exit code says
@@ -23,6 +23,11 @@ usage() {
   exit 2
 }
 
+# number OPTION LIMIT VALUE: refuses all but whole numbers from 1 to the limit.
+number() {
+  if [[ ! "$3" =~ ^[1-9][0-9]{0,9}$ ]] || (($3 > $2)); then usage "$1 takes a whole number from 1 to $2, got \"$3\""; fi
+}
+
 while (($# > 0)); do
   case "$1" in
     --steps=* | --workers=*)
@@ -30,8 +35,13 @@ while (($# > 0)); do
       continue
       ;;
     --steps | --workers)
-      [[ "${2:-}" =~ ^[1-9][0-9]{0,8}$ ]] || usage "$1 takes a positive number, got \"${2:-}\""
-      if [[ "$1" == --steps ]]; then steps=(--steps "$2"); else workers=$2; fi
+      if [[ "$1" == --steps ]]; then
+        number --steps 1000000000 "${2:-}"
+        steps=(--steps "$2")
+      else
+        number --workers 256 "${2:-}"
+        workers=$2
+      fi
       shift 2
       ;;
     -h | --help)
@@ -64,13 +74,19 @@ if [[ ! -s "$text" ]]; then
   mv "$text.part" "$text"
 fi
 dataset=$folder/dataset
-"$carousel" data build --output "$dataset" "$text"  # nothing, if it is there and the same
+"$carousel" data build --output "$dataset" "$text" # nothing, if it is there and the same
 
 heading "training with $workers workers"
 job=("$job_file" --set "data.dataset=$dataset" "${steps[@]}")
-contract=$("$carousel" validate "${job[@]}" -o json | field contract)
+summary=$("$carousel" validate "${job[@]}" -o json)
+contract=$(field contract <<<"$summary")
 state=$folder/run-${contract:0:12}
-"$carousel" local "${job[@]}" --workers "$workers" --state "$state"
+"$carousel" local "${job[@]}" --workers "$workers" --state "$state" || {
+  code=$?
+  # Interrupted, or paused because a worker died.
+  if ((code == 130 || code == 104)); then echo "quickstart.sh: started again with the same --steps, it goes on, too" >&2; fi
+  exit $code
+}
 
 heading "held-out text, of which the model has seen nothing"
 # The run is finished, so what was measured once stays true.

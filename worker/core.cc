@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "worker/lost_peer.h"
 
 namespace carousel {
 namespace {
@@ -88,7 +89,7 @@ Effects OnWorkEnded(const WorkEnded& ended, WorkerState* state) {
     StageFailure& failure = *message.mutable_failure();
     failure.set_job(ended.job);
     failure.set_epoch(ended.epoch);
-    failure.set_reason(std::string(ended.status.message()));
+    Explain(ended.status, Plan(), &failure);
     state->phase = StagePhase::kNone;
     effects.push_back(LetGo{failure.reason()});
     effects.push_back(Answer{std::move(message)});

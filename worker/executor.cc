@@ -180,7 +180,7 @@ absl::Status Executor::ShareTiedMatrix(int64_t step) {
   Stage& stage = *p_.stage;
   const Tag tag = {step, TIED_WEIGHT};
   if (first()) {
-    const Span matrix = stage.parameters().front().tensors().front().weight;
+    const Span& matrix = stage.parameters().front().tensors().front().weight;
     return p_.transport->Send(stages() - 1, tag, matrix, stage.backend().Record(stage.stream()))
         .Wait();
   }

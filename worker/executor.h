@@ -3,9 +3,8 @@
 //
 // The end of a step, once every gradient is summed:
 //   1. the head's stage sends a tied matrix's gradient to the embedding's stage;
-//   2. evidence (sums of squares, counts of non-finite values) travels up, stage by stage, each
-//   appending its own, so that it reaches the
-//      last stage in unit order;
+//   2. evidence (sums of squares, counts of non-finite values) travels up; each stage appends
+//      its own, so that the last one has it in unit order;
 //   3. the last stage decides (worker/step_decision.h); the decision travels down;
 //   4. every stage applies it; the embedding's stage sends an updated tied matrix to the head's.
 //
@@ -28,9 +27,11 @@
 
 namespace carousel {
 
-// Where a step's time went on this stage, seconds.
+// Where a step's time went on this stage, seconds. Waiting is for a neighbour, as the host sees it:
+// with a backend whose streams wait by themselves only the end of the step is in it, and the rest
+// counts as work.
 struct StepTimes {
-  double total = 0, waiting = 0;  // waiting: for a neighbour
+  double total = 0, waiting = 0;
 };
 
 class Executor {
@@ -74,8 +75,8 @@ class Executor {
   absl::StatusOr<StepEvidence> GatherEvidence(int64_t step);
   absl::StatusOr<StepDecision> AgreeOn(int64_t step, StepEvidence evidence,
                                        const Boundary& boundary);
-  // Makes the compute stream wait for an event of the transport, and counts the time in which
-  // nothing else could run.
+  // Makes the compute stream wait for an event of the transport, and counts the time that this
+  // takes.
   void WaitFor(const kernels::Event& event);
 
   int stages() const { return p_.plan->stages_size(); }

@@ -12,29 +12,25 @@ using kernels::Event;
 using kernels::Span;
 
 GrpcTransport::GrpcTransport(kernels::Backend* backend, EdgeOptions options)
-    : options_(std::move(options)), inbox_(backend, options_.stage), copier_(backend) {}
+    : backend_(backend),
+      options_(std::move(options)),
+      inbox_(backend, options_.stage, options_.credits) {}
 
-GrpcTransport::~GrpcTransport() {
-  Abort(absl::CancelledError("the transport is gone"));
-  WaitUntilIdle();  // copies under way refer to the edges
-}
+GrpcTransport::~GrpcTransport() { Abort(absl::CancelledError("the transport is gone")); }
 
 OutgoingEdge* GrpcTransport::EdgeTo(int stage) {
   MutexLock lock(&mutex_);
   std::unique_ptr<OutgoingEdge>& edge = edges_[stage];
   if (edge == nullptr) {
     edge = std::make_unique<OutgoingEdge>(
-        options_, stage, [this](const absl::Status& status) { inbox_.Abort(status); });
+        backend_, options_, stage, [this](const absl::Status& status) { inbox_.Abort(status); });
+    if (!over_.ok()) edge->Abort(over_);
   }
   return edge.get();
 }
 
 Event GrpcTransport::Send(int to_stage, const Tag& tag, Span span, const Event& ready) {
-  OutgoingEdge* edge = EdgeTo(to_stage);
-  return copier_.Copy(span, ready, [this, edge, tag](absl::StatusOr<std::string> bytes) {
-    if (!bytes.ok()) return inbox_.Abort(bytes.status());  // the peer would wait for ever
-    edge->Push(tag, *std::move(bytes));
-  });
+  return EdgeTo(to_stage)->queue().Push(tag, span, ready);
 }
 
 Event GrpcTransport::Recv(int from_stage, const Tag& tag, Span span, const Event& free) {
@@ -42,8 +38,7 @@ Event GrpcTransport::Recv(int from_stage, const Tag& tag, Span span, const Event
 }
 
 absl::Status GrpcTransport::SendBytes(int to_stage, const Tag& tag, std::string bytes) {
-  copier_.WaitUntilIdle();  // a record must not overtake tensors that are still being copied
-  EdgeTo(to_stage)->Push(tag, std::move(bytes));
+  EdgeTo(to_stage)->queue().Push(tag, std::move(bytes));
   return inbox_.status();
 }
 
@@ -54,7 +49,27 @@ absl::StatusOr<std::string> GrpcTransport::ReceiveBytes(int from_stage, const Ta
 void GrpcTransport::Abort(const absl::Status& reason) {
   inbox_.Abort(reason);
   MutexLock lock(&mutex_);
-  for (auto& [stage, edge] : edges_) edge->Abort();
+  if (over_.ok()) over_ = reason;
+  for (auto& [stage, edge] : edges_) edge->Abort(over_);
+}
+
+void GrpcTransport::WaitUntilIdle() {
+  MutexLock lock(&mutex_);
+  for (auto& [stage, edge] : edges_) edge->queue().WaitUntilIdle();
+}
+
+absl::Status GrpcTransport::AcceptEdge(int from_stage, int to_stage) {
+  const int stages = static_cast<int>(options_.addresses.size());
+  if (from_stage < 0 || from_stage >= stages || from_stage == options_.stage ||
+      to_stage != options_.stage) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the plan has no edge from stage ", from_stage, " to stage ", to_stage,
+                     " here; this worker holds stage ", options_.stage, " of ", stages));
+  }
+  MutexLock lock(&mutex_);
+  if (accepted_.insert(from_stage).second) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the edge from stage ", from_stage, " to stage ", to_stage, " is open already"));
 }
 
 void TransportRegistry::Add(std::shared_ptr<GrpcTransport> transport) {

@@ -5,14 +5,15 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "cluster/lease.h"
 #include "cluster/mutex.h"
 #include "kernels/backend.h"
 #include "worker/inbox.h"
-#include "worker/staged_copy.h"
 #include "worker/transport.h"
 
 namespace carousel {
@@ -27,6 +28,7 @@ struct EdgeOptions {
   std::vector<std::string> addresses;  // of the workers, by stage
   int credits = 2;               // tensors that this stage makes room for on each incoming edge
   int64_t max_tensor_bytes = 0;  // larger ones are refused before anything is allocated
+  LeaseTerms lease;              // how soon a silent peer is noticed
 };
 
 // As Transport; the service's threads deliver through inbox(). Destroyed after Abort and once no
@@ -45,7 +47,11 @@ class GrpcTransport : public Transport {
   void Abort(const absl::Status& reason) override;
 
   // Blocks until no span that was given to Send is read any more; after Abort.
-  void WaitUntilIdle() { copier_.WaitUntilIdle(); }
+  void WaitUntilIdle();
+
+  // A peer opens its edge to this stage, once: kInvalidArgument if the plan has no such edge,
+  // kFailedPrecondition if it is open already.
+  absl::Status AcceptEdge(int from_stage, int to_stage);
 
   Inbox& inbox() { return inbox_; }
   const EdgeOptions& options() const { return options_; }
@@ -53,11 +59,13 @@ class GrpcTransport : public Transport {
  private:
   OutgoingEdge* EdgeTo(int stage);
 
+  kernels::Backend* const backend_;
   const EdgeOptions options_;
   Inbox inbox_;
-  StagedCopier copier_;
   Mutex mutex_;
   std::map<int, std::unique_ptr<OutgoingEdge>> edges_ ABSL_GUARDED_BY(mutex_);
+  std::set<int> accepted_ ABSL_GUARDED_BY(mutex_);  // stages whose edges to this one are open
+  absl::Status over_ ABSL_GUARDED_BY(mutex_);       // why, after Abort
 };
 
 // The transports of the epochs that this worker takes part in, for the service to find.

@@ -1,16 +1,36 @@
 #include "worker/host.h"
 
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/job/resolve.h"
 #include "cluster/status_macros.h"
+#include "cluster/version.h"
 #include "worker/unit_costs.h"
 
 namespace carousel {
+namespace {
+
+// The same job computed by kernels of another version is another result.
+absl::Status CheckKernelVersion(const JobSpec& job) {
+  if (job.numerics().kernel_version() == kKernelVersion) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "numerics.kernel_version: the job computes with version ", job.numerics().kernel_version(),
+      " of the kernels, this worker (", std::string(kVersion), ") with ", kKernelVersion,
+      "; give the job to workers of the build that it was made with"));
+}
+
+absl::StatusOr<std::vector<UnitCost>> CostsOf(const JobSpec& job, kernels::Backend* backend) {
+  CAROUSEL_RETURN_IF_ERROR(CheckKernelVersion(job));
+  return MeasureUnitCosts(job, backend);
+}
+
+}  // namespace
 
 WorkerHost::~WorkerHost() {
-  SetSender(nullptr);
+  SetSession(nullptr);
   Handle(SessionLost{});
   std::thread work;
   {
@@ -20,9 +40,11 @@ WorkerHost::~WorkerHost() {
   if (work.joinable()) work.join();
 }
 
-void WorkerHost::SetSender(std::function<void(const WorkerMessage&)> send) {
+void WorkerHost::SetSession(std::function<void(const WorkerMessage&)> send,
+                            const LeaseTerms& lease) {
   MutexLock lock(&send_mutex_);
   send_ = std::move(send);
+  lease_ = lease;
 }
 
 void WorkerHost::Send(const WorkerMessage& message) const {
@@ -55,50 +77,65 @@ void WorkerHost::StartWork(std::function<void()> work) {
 }
 
 void WorkerHost::Perform(const BeginMeasuring& effect) {
-  StartWork([this, measure = effect.measure] {
-    absl::StatusOr<std::vector<UnitCost>> costs = MeasureUnitCosts(measure.spec(), p_.backend);
-    if (costs.ok()) {
-      WorkerMessage message;
-      message.mutable_measured()->set_job(measure.job());
-      message.mutable_measured()->set_epoch(measure.epoch());
-      for (UnitCost& cost : *costs) message.mutable_measured()->add_units()->Swap(&cost);
-      Send(message);
-    }
-    Handle(WorkEnded{measure.job(), measure.epoch(), costs.status()});
-  });
+  StartWork([this, measure = effect.measure] { Measure(measure); });
+}
+
+void WorkerHost::Measure(const carousel::Measure& measure) {
+  absl::StatusOr<std::vector<UnitCost>> costs = CostsOf(measure.spec(), p_.backend);
+  if (costs.ok()) {
+    WorkerMessage message;
+    message.mutable_measured()->set_job(measure.job());
+    message.mutable_measured()->set_epoch(measure.epoch());
+    for (UnitCost& cost : *costs) message.mutable_measured()->add_units()->Swap(&cost);
+    Send(message);
+  }
+  Handle(WorkEnded{measure.job(), measure.epoch(), costs.status()});
 }
 
 void WorkerHost::Perform(const BeginInstalling& effect) {
-  StartWork([this, install = effect.install] {
-    const Plan& plan = install.plan();
-    absl::StatusOr<std::unique_ptr<StageRunner>> runner = InstallStage(install);
-    if (runner.ok()) {
-      MutexLock lock(&mutex_);
-      if (state_.phase == StagePhase::kInstalling && state_.job == plan.job() &&
-          state_.epoch == plan.epoch()) {
-        runner_ = *std::move(runner);
-      }
-    } else {
-      p_.log->Write(
-          LogLevel::kError, "worker",
-          absl::StrCat("cannot install stage ", install.stage(), ": ", runner.status().message()));
-    }
-    Handle(WorkEnded{plan.job(), plan.epoch(), runner.status()});
-  });
+  let_go_ = std::make_shared<std::atomic<bool>>(false);
+  StartWork([this, install = effect.install, let_go = let_go_] { InstallStage(install, let_go); });
 }
 
-absl::StatusOr<std::unique_ptr<StageRunner>> WorkerHost::InstallStage(const Install& install) {
+void WorkerHost::InstallStage(const Install& install, const Flag& let_go) {
   const Plan& plan = install.plan();
+  absl::StatusOr<std::unique_ptr<StageRunner>> runner = BuildRunner(install, let_go);
+  if (runner.ok()) {
+    MutexLock lock(&mutex_);
+    if (state_.phase == StagePhase::kInstalling && state_.job == plan.job() &&
+        state_.epoch == plan.epoch()) {
+      runner_ = *std::move(runner);
+    }
+  } else {
+    log_.Write(
+        LogLevel::kError, plan.job(),
+        absl::StrCat("cannot install stage ", install.stage(), ": ", runner.status().message()));
+  }
+  Handle(WorkEnded{plan.job(), plan.epoch(), runner.status()});
+}
+
+absl::StatusOr<std::unique_ptr<StageRunner>> WorkerHost::BuildRunner(const Install& install,
+                                                                     const Flag& let_go) {
+  const Plan& plan = install.plan();
+  CAROUSEL_RETURN_IF_ERROR(CheckKernelVersion(install.spec()));
   // Durable before it is used: a store that has seen this epoch refuses every older writer.
   CAROUSEL_RETURN_IF_ERROR(p_.shards->RaiseEpoch(plan.job(), static_cast<int64_t>(plan.epoch())));
-  const RunnerEnvironment environment = {
-      .backend = p_.backend,
-      .shards = p_.shards,
-      .transports = p_.transports,
-      .send = [this](const WorkerMessage& message) { Send(message); }};
-  p_.log->Write(LogLevel::kInfo, "worker",
-                absl::StrCat("installs stage ", install.stage(), " of job ", plan.job(), ", epoch ",
-                             plan.epoch()));
+  RunnerEnvironment environment = {.backend = p_.backend,
+                                   .shards = p_.shards,
+                                   .transports = p_.transports,
+                                   .log = &log_,
+                                   .send = [this](const WorkerMessage& message) { Send(message); },
+                                   .cancelled = [let_go] { return let_go->load(); }};
+  {
+    MutexLock lock(&send_mutex_);
+    environment.lease = lease_;
+  }
+  log_.Write(
+      LogLevel::kInfo, plan.job(),
+      absl::StrCat("installs stage ", install.stage(), " of ", plan.stages_size(), ", epoch ",
+                   plan.epoch(),
+                   install.has_restore() ? absl::StrCat(", from step ", install.restore().step())
+                                         : ", from the seed"));
   return StageRunner::Install(environment, install);
 }
 
@@ -111,8 +148,9 @@ void WorkerHost::Perform(const AskBoundary& effect) {
 }
 
 void WorkerHost::Perform(const LetGo& effect) {
+  if (let_go_ != nullptr) *let_go_ = true;
   if (runner_ == nullptr) return;
-  p_.log->Write(LogLevel::kInfo, "worker", absl::StrCat("lets its stage go: ", effect.reason));
+  log_.Write(LogLevel::kInfo, runner_->job(), absl::StrCat("lets its stage go: ", effect.reason));
   runner_->Abandon(effect.reason);
   // Its thread may be inside a long operation or a checkpoint. The next piece of work waits for it;
   // heartbeats and messages do not.
@@ -120,13 +158,20 @@ void WorkerHost::Perform(const LetGo& effect) {
   StartWork([ending]() mutable { ending.reset(); });
 }
 
+// Removing many shards takes a while. It is done in line with installations: a job that was at rest
+// when the coordinator said so begins nothing here before the sweep is over.
 void WorkerHost::Perform(const SweepShards& effect) {
-  const std::set<int64_t> kept(effect.committed.kept().begin(), effect.committed.kept().end());
-  absl::StatusOr<int> swept =
-      p_.shards->Sweep(effect.committed.job(), kept, effect.committed.step() + 1);
+  StartWork([this, committed = effect.committed] { Sweep(committed); });
+}
+
+void WorkerHost::Sweep(const Committed& committed) {
+  const std::set<int64_t> kept(committed.kept().begin(), committed.kept().end());
+  std::optional<int64_t> in_flight;
+  if (!committed.at_rest()) in_flight = committed.step() + 1;
+  const absl::StatusOr<int> swept = p_.shards->Sweep(committed.job(), kept, in_flight);
   if (!swept.ok())
-    p_.log->Write(LogLevel::kWarning, "worker",
-                  absl::StrCat("cannot sweep old shards: ", swept.status().message()));
+    log_.Write(LogLevel::kWarning, committed.job(),
+               absl::StrCat("cannot sweep old shards: ", swept.status().message()));
 }
 
 void WorkerHost::Perform(const Answer& effect) { Send(effect.message); }

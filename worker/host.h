@@ -2,11 +2,14 @@
 // messages and ends of work, one at a time, and carries out the effects.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "cluster/lease.h"
 #include "cluster/log.h"
 #include "cluster/mutex.h"
 #include "cluster/shard_store.h"
@@ -14,6 +17,7 @@
 #include "proto/coordinator.pb.h"
 #include "worker/core.h"
 #include "worker/grpc_transport.h"
+#include "worker/job_log.h"
 #include "worker/stage_runner.h"
 
 namespace carousel {
@@ -27,18 +31,21 @@ class WorkerHost {
     TransportRegistry* transports = nullptr;
     Log* log = nullptr;
   };
-  explicit WorkerHost(const Parts& parts) : p_(parts) {}
+  explicit WorkerHost(const Parts& parts) : p_(parts), log_(parts.log) {}
   ~WorkerHost();
 
-  // Where messages to the coordinator go from now on; called under no lock of this class. Null:
+  // Where messages to the coordinator go from now on, and on what terms it is in contact. Null:
   // nowhere (no session).
-  void SetSender(std::function<void(const WorkerMessage&)> send);
+  void SetSession(std::function<void(const WorkerMessage&)> send, const LeaseTerms& lease = {});
 
   // A message of the coordinator, or the end of the session.
   void Handle(const WorkerEvent& event);
 
-  // What the stage is doing, for the heartbeat.
+  // What the stage is doing, for the heartbeat; waits for no work.
   Heartbeat Progress() const;
+
+  // What this worker has said about its jobs since the last call, for the coordinator.
+  std::vector<WorkerLog> TakeLog() { return log_.Take(); }
 
  private:
   void Perform(const BeginMeasuring& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -49,19 +56,27 @@ class WorkerHost {
   void Perform(const SweepShards& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Perform(const Answer& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  absl::StatusOr<std::unique_ptr<StageRunner>> InstallStage(const Install& install);
+  using Flag = std::shared_ptr<std::atomic<bool>>;
+  void Measure(const carousel::Measure& measure);
+  void InstallStage(const Install& install, const Flag& let_go);
+  absl::StatusOr<std::unique_ptr<StageRunner>> BuildRunner(const Install& install,
+                                                           const Flag& let_go);
+  void Sweep(const Committed& committed);
   void Send(const WorkerMessage& message) const;
-  // Runs `work` beside the session; there is at most one at a time, and the core ignores the result
-  // of one that it let go.
+  // Runs `work` beside the session, after what was started before; the core ignores the result of
+  // work that it let go.
   void StartWork(std::function<void()> work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Parts p_;
+  JobLog log_;
   mutable Mutex send_mutex_;
   std::function<void(const WorkerMessage&)> send_ ABSL_GUARDED_BY(send_mutex_);
+  LeaseTerms lease_ ABSL_GUARDED_BY(send_mutex_);
 
-  mutable Mutex mutex_;
+  mutable Mutex mutex_;  // of what the stage is; no store and no device under it
   WorkerState state_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<StageRunner> runner_ ABSL_GUARDED_BY(mutex_);
+  Flag let_go_ ABSL_GUARDED_BY(mutex_);  // breaks off the installation under way
   std::thread work_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -9,16 +9,23 @@ namespace carousel {
 using kernels::Event;
 using kernels::Span;
 
-Inbox::Inbox(kernels::Backend* backend, int stage) : backend_(backend), stage_(stage) {}
+Inbox::Inbox(kernels::Backend* backend, int stage, int credits)
+    : backend_(backend), stage_(stage), credits_(credits) {}
 
 void Inbox::Deliver(int from_stage, const Tag& tag, std::string bytes,
                     std::function<void()> consumed) {
+  bool room = true;
   {
     MutexLock lock(&mutex_);
     if (!failure_.ok()) return;
-    edges_[from_stage].arrived.push_back({tag, std::move(bytes), std::move(consumed)});
+    Edge& edge = edges_[from_stage];
+    room = ++*edge.held <= credits_;
+    if (room) edge.arrived.push_back({tag, std::move(bytes), std::move(consumed), edge.held});
   }
-  Match(from_stage);
+  if (room) return Match(from_stage);
+  Abort(absl::ResourceExhaustedError(
+      absl::StrCat("stage ", from_stage, " sent ", tag.ToString(), " to stage ", stage_,
+                   " without a credit; there is room for ", credits_)));
 }
 
 Event Inbox::Recv(int from_stage, const Tag& tag, Span span, const Event& free) {
@@ -81,6 +88,7 @@ void Inbox::Match(int from_stage) {
       return;
     }
     copied.OnReady([pair](const absl::Status& status) {
+      --*pair->arrival.held;
       pair->arrival.consumed();
       pair->wish.done.Complete(status);
     });

@@ -2,6 +2,7 @@
 // memory. It matches tensors that have arrived with the places that the executor asks them into.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -22,10 +23,12 @@ namespace carousel {
 // later, but never those of another edge, which may be wanted first.
 class Inbox {
  public:
-  Inbox(kernels::Backend* backend, int stage);
+  // `credits`: tensors that it has room for on each edge.
+  Inbox(kernels::Backend* backend, int stage, int credits);
 
   // A whole tensor from a stage. `consumed` is called, on any thread, once its place here is free
-  // again: the sender gets its credit back. An arrival that nobody expects fails the inbox.
+  // again: the sender gets its credit back. An arrival without a credit fails the inbox, and so
+  // does one with another tag or size than the wish that is next.
   void Deliver(int from_stage, const Tag& tag, std::string bytes, std::function<void()> consumed);
 
   kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span,
@@ -42,6 +45,7 @@ class Inbox {
     Tag tag;
     std::string bytes;
     std::function<void()> consumed;
+    std::shared_ptr<std::atomic<int>> held;  // of its edge
   };
   struct Wish {
     Tag tag;
@@ -53,6 +57,8 @@ class Inbox {
     kernels::Stream stream = -1;
     std::deque<Arrival> arrived;
     std::deque<Wish> wished;
+    // Arrivals that were not consumed yet; a copy under way may outlive the inbox.
+    std::shared_ptr<std::atomic<int>> held = std::make_shared<std::atomic<int>>(0);
   };
 
   void Post(int from_stage, Wish wish);
@@ -69,7 +75,7 @@ class Inbox {
   kernels::Event Copy(const Pair& pair) ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_);
 
   kernels::Backend* const backend_;
-  const int stage_;
+  const int stage_, credits_;
   // Taken before mutex_. Pairs of an edge reach its stream in the order in which they were made: a
   // place that becomes free only after an earlier tensor was used must not hold that tensor up.
   Mutex order_mutex_;

@@ -28,20 +28,38 @@ struct Model {
   std::unique_ptr<Stage> stage;
 };
 
-absl::StatusOr<std::unique_ptr<Model>> LoadModel(
-    const JobSpec& job, const StageCapacity& capacity, kernels::Backend* backend,
-    const ShardStore& shards, const Manifest& manifest,
-    const google::protobuf::RepeatedPtrField<Holder>& holders) {
+absl::Status CheckWanted(const InferenceParts& parts) {
+  if (parts.cancelled && parts.cancelled()) return absl::CancelledError("the caller left");
+  return absl::OkStatus();
+}
+
+template <typename Request>
+absl::StatusOr<std::unique_ptr<Model>> LoadModel(const Request& request,
+                                                 const StageCapacity& capacity,
+                                                 const InferenceParts& parts) {
   auto model = std::make_unique<Model>();
-  model->layout = LayOut(job.model());
-  const StageOptions options = {.model = &job.model(),
+  model->layout = LayOut(request.spec().model());
+  const StageOptions options = {.model = &request.spec().model(),
                                 .layout = &model->layout,
                                 .first_unit = 0,
                                 .end_unit = static_cast<int>(model->layout.units.size()),
                                 .capacity = capacity};
-  CAROUSEL_ASSIGN_OR_RETURN(model->stage, Stage::Create(backend, backend->NewStream(), options));
-  CAROUSEL_RETURN_IF_ERROR(RestoreStage(*model->stage, shards, manifest, holders));
+  CAROUSEL_ASSIGN_OR_RETURN(model->stage,
+                            Stage::Create(parts.backend, parts.backend->NewStream(), options));
+  CAROUSEL_RETURN_IF_ERROR(RestoreStage(*model->stage, *parts.shards, request.manifest(),
+                                        request.holders(), {.cancelled = parts.cancelled}));
   return model;
+}
+
+// The held-out blocks that the request asks for.
+absl::StatusOr<BatchReader> OpenHeldOut(const WorkerEvaluateRequest& request) {
+  JobSpec job = request.spec();
+  const std::string& other = request.request().dataset();
+  if (!other.empty()) job.mutable_data()->set_dataset(other);
+  CAROUSEL_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, Dataset::Open(job.data()));
+  CAROUSEL_RETURN_IF_ERROR(other.empty() ? CheckDataset(*dataset, job)
+                                         : CheckVocabulary(*dataset, job));
+  return BatchReader::ForEvaluation(std::move(dataset), job.data());
 }
 
 EvaluateProgress ProgressOf(int64_t step, double loss_sum, int64_t tokens, int64_t bytes,
@@ -61,22 +79,17 @@ EvaluateProgress ProgressOf(int64_t step, double loss_sum, int64_t tokens, int64
 
 }  // namespace
 
-absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, kernels::Backend* backend,
-                                const ShardStore& shards,
+absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, const InferenceParts& parts,
                                 const std::function<bool(const EvaluateProgress&)>& progress) {
-  JobSpec job = request.spec();
-  if (!request.request().dataset().empty())
-    job.mutable_data()->set_dataset(request.request().dataset());
-  CAROUSEL_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, Dataset::Open(job.data()));
-  CAROUSEL_ASSIGN_OR_RETURN(const BatchReader reader,
-                            BatchReader::ForEvaluation(dataset, job.data()));
-  const StageCapacity capacity = CapacityOf(job, /*slots=*/1, /*segments=*/1);
-  CAROUSEL_ASSIGN_OR_RETURN(
-      std::unique_ptr<Model> model,
-      LoadModel(job, capacity, backend, shards, request.manifest(), request.holders()));
+  const JobSpec& job = request.spec();
+  CAROUSEL_ASSIGN_OR_RETURN(const BatchReader reader, OpenHeldOut(request));
+  StageCapacity capacity = CapacityOf(job, /*slots=*/1, /*segments=*/1);
+  capacity.backward = false;
+  CAROUSEL_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model,
+                            LoadModel(request, capacity, parts));
   Stage& stage = *model->stage;
   CAROUSEL_ASSIGN_OR_RETURN(MicroBatchInputs inputs,
-                            MicroBatchInputs::Create(backend, stage.stream(), capacity, 1));
+                            MicroBatchInputs::Create(parts.backend, stage.stream(), capacity, 1));
 
   const int64_t limit =
       request.request().max_tokens() > 0 ? request.request().max_tokens() : INT64_MAX;
@@ -101,8 +114,7 @@ absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, kernels::B
   return absl::OkStatus();
 }
 
-absl::Status GenerateText(const WorkerGenerateRequest& request, kernels::Backend* backend,
-                          const ShardStore& shards,
+absl::Status GenerateText(const WorkerGenerateRequest& request, const InferenceParts& parts,
                           const std::function<bool(const std::string&)>& text) {
   const JobSpec& job = request.spec();
   CAROUSEL_RETURN_IF_ERROR(CheckTokensAreBytes(job.data()));
@@ -111,9 +123,10 @@ absl::Status GenerateText(const WorkerGenerateRequest& request, kernels::Backend
   capacity.sequence_length = 1;
   capacity.batch = 1;
   capacity.borders = 2;
-  CAROUSEL_ASSIGN_OR_RETURN(
-      std::unique_ptr<Model> model,
-      LoadModel(job, capacity, backend, shards, request.manifest(), request.holders()));
+  capacity.backward = false;
+  CAROUSEL_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model,
+                            LoadModel(request, capacity, parts));
+  kernels::Backend* const backend = parts.backend;
   Stage& stage = *model->stage;
   CAROUSEL_ASSIGN_OR_RETURN(const kernels::Buffer token_memory, backend->Allocate(sizeof(int32_t)));
   CAROUSEL_ASSIGN_OR_RETURN(const kernels::Buffer reset_memory, backend->Allocate(1));
@@ -129,6 +142,7 @@ absl::Status GenerateText(const WorkerGenerateRequest& request, kernels::Backend
   segment.resets = reset_memory.As(DType::kU8).Slice(0, 1);
   int64_t generated = 0;
   for (size_t next = 0; next < pending.size(); ++next) {
+    CAROUSEL_RETURN_IF_ERROR(CheckWanted(parts));
     const uint8_t reset = segment.index == 0 ? 1 : 0;
     backend->CopyToDevice(stage.stream(), &pending[next], segment.tokens);
     backend->CopyToDevice(stage.stream(), &reset, segment.resets);

@@ -5,28 +5,24 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "cluster/data/dataset.h"
 #include "cluster/status_macros.h"
 
 namespace carousel {
-namespace {
-
-absl::Status CheckDataset(const Dataset& dataset, const JobSpec& job) {
-  if (dataset.vocabulary() > job.model().vocab_size()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "model.vocab_size: is ", job.model().vocab_size(), ", the data's vocabulary has ",
-        dataset.vocabulary(), " tokens; set it to at least ", dataset.vocabulary()));
-  }
-  const std::string& expected = job.data().dataset_digest();
-  if (!expected.empty() && expected != dataset.content_hash()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("data.dataset_digest: the job was made with ", expected, ", the data here is ",
-                     dataset.content_hash(), "; bring back the dataset that it was made with"));
-  }
-  return absl::OkStatus();
+absl::Status CheckVocabulary(const Dataset& dataset, const JobSpec& job) {
+  if (dataset.vocabulary() <= job.model().vocab_size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "model.vocab_size: is ", job.model().vocab_size(), ", the data's vocabulary has ",
+      dataset.vocabulary(), " tokens; set it to at least ", dataset.vocabulary()));
 }
 
-}  // namespace
+absl::Status CheckDataset(const Dataset& dataset, const JobSpec& job) {
+  CAROUSEL_RETURN_IF_ERROR(CheckVocabulary(dataset, job));
+  const std::string& expected = job.data().dataset_digest();
+  if (expected.empty() || expected == dataset.content_hash()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("data.dataset_digest: the job was made with ", expected, ", the data here is ",
+                   dataset.content_hash(), "; bring back the dataset that it was made with"));
+}
 
 std::string UnitName(const UnitLayout& unit) {
   switch (unit.kind) {

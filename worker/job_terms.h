@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "cluster/cursor.h"
 #include "cluster/data/batch_reader.h"
+#include "cluster/data/dataset.h"
 #include "cluster/job/model_layout.h"
 #include "proto/job.pb.h"
 #include "worker/memory.h"
@@ -18,8 +19,13 @@ std::string UnitName(const UnitLayout& unit);
 // Memory of a stage that keeps `slots` micro-batches cut into `segments`.
 StageCapacity CapacityOf(const JobSpec& job, int slots, int segments);
 
-// Errors name the dataset or the field. kFailedPrecondition if it is not the one that the job was
-// resolved with, kInvalidArgument if it has tokens that the model has no row for.
+// kInvalidArgument if the dataset has tokens that the model has no row for.
+absl::Status CheckVocabulary(const Dataset& dataset, const JobSpec& job);
+
+// Moreover kFailedPrecondition if it is not the one that the job was resolved with.
+absl::Status CheckDataset(const Dataset& dataset, const JobSpec& job);
+
+// Errors name the dataset or the field; as CheckDataset.
 absl::StatusOr<BatchReader> OpenTrainingData(const JobSpec& job);
 
 // Micro-batch `index` of `step`.

@@ -1,5 +1,5 @@
-// Loopback: the stages of a plan as threads of one process. For tests: the same executor, inbox,
-// order and checks, without a network.
+// Loopback: the stages of a plan as threads of one process. For tests: the same executor, queues,
+// credits, order and checks, without a network.
 #pragma once
 
 #include <memory>
@@ -11,8 +11,9 @@
 namespace carousel {
 
 // One transport for each stage, stage k on backends[k]; they refer to each other and share their
-// lives. Each may be used by its own thread.
+// lives. Each may be used by its own thread. `credits`: tensors that a stage makes room for on each
+// incoming edge.
 std::vector<std::unique_ptr<Transport>> NewLoopbackTransports(
-    const std::vector<kernels::Backend*>& backends);
+    const std::vector<kernels::Backend*>& backends, int credits = 2);
 
 }  // namespace carousel

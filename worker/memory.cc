@@ -22,6 +22,15 @@ absl::StatusOr<SlotBuffer> SlotBuffer::Allocate(Backend& backend, const StageCap
   return buffer;
 }
 
+absl::StatusOr<SlotBuffer> SlotBuffer::AllocateGradient(Backend& backend,
+                                                        const StageCapacity& capacity,
+                                                        int64_t width) {
+  if (!capacity.backward) return SlotBuffer();
+  StageCapacity one = capacity;
+  one.slots = 1;
+  return Allocate(backend, one, width, one.dtype);
+}
+
 Span SlotBuffer::Rows(const Segment& segment) const {
   const int64_t first = segment.slot * rows_ + segment.first_row();
   return memory_.As(dtype_).Slice(first * width_, segment.rows() * width_);
@@ -32,18 +41,30 @@ kernels::Matrix SlotBuffer::Columns(const Segment& segment, int64_t first) const
   return {rows.Slice(first, rows.size() - first), width_};
 }
 
-absl::StatusOr<CarryBuffer> CarryBuffer::Allocate(Backend& backend, int slots, int borders,
-                                                  int64_t size, DType dtype) {
+absl::StatusOr<CarryBuffer> CarryBuffer::Allocate(Backend& backend, const StageCapacity& capacity,
+                                                  int64_t size) {
   CarryBuffer buffer;
-  buffer.dtype_ = dtype;
-  buffer.borders_ = borders;
+  buffer.dtype_ = capacity.dtype;
+  buffer.borders_ = capacity.borders;
   buffer.size_ = size;
-  CAROUSEL_ASSIGN_OR_RETURN(buffer.memory_,
-                            backend.Allocate(slots * borders * size * kernels::SizeOf(dtype)));
+  CAROUSEL_ASSIGN_OR_RETURN(
+      buffer.memory_,
+      backend.Allocate(capacity.slots * capacity.borders * size * kernels::SizeOf(capacity.dtype)));
   return buffer;
 }
 
+absl::StatusOr<CarryBuffer> CarryBuffer::AllocateGradient(Backend& backend,
+                                                          const StageCapacity& capacity,
+                                                          int64_t size) {
+  if (!capacity.backward) return CarryBuffer();
+  StageCapacity two = capacity;
+  two.slots = 1;
+  two.borders = 2;
+  return Allocate(backend, two, size);
+}
+
 Span CarryBuffer::Border(int slot, int index) const {
+  if (memory_.bytes() == 0) return Span();
   const int64_t place = slot * borders_ + (index - 1) % borders_;
   return memory_.As(dtype_).Slice(place * size_, size_);
 }

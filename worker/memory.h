@@ -46,6 +46,7 @@ struct StageCapacity {
       1;  // segment borders whose carried state is kept per slot: segments - 1, at least 1
   int64_t chunk = 64;  // L
   kernels::DType dtype = kernels::DType::kF32;
+  bool backward = true;  // false: forward only, without moments, gradients and what they need
 
   int64_t rows() const { return sequence_length * batch; }
 };
@@ -57,6 +58,9 @@ class SlotBuffer {
   static absl::StatusOr<SlotBuffer> Allocate(kernels::Backend& backend,
                                              const StageCapacity& capacity, int64_t width,
                                              kernels::DType dtype);
+  // For gradients: of one micro-batch at a time, and nothing at all for a stage that has none.
+  static absl::StatusOr<SlotBuffer> AllocateGradient(kernels::Backend& backend,
+                                                     const StageCapacity& capacity, int64_t width);
 
   // The rows of a segment, [rows, width].
   kernels::Span Rows(const Segment& segment) const;
@@ -70,13 +74,16 @@ class SlotBuffer {
   int64_t rows_ = 0, width_ = 0;
 };
 
-// `size` elements for every segment border of every slot. Backward needs two borders at a time,
-// forward keeps all.
+// `size` elements for every segment border of every slot.
 class CarryBuffer {
  public:
   CarryBuffer() = default;
-  static absl::StatusOr<CarryBuffer> Allocate(kernels::Backend& backend, int slots, int borders,
-                                              int64_t size, kernels::DType dtype);
+  // What forward keeps: every border of every slot.
+  static absl::StatusOr<CarryBuffer> Allocate(kernels::Backend& backend,
+                                              const StageCapacity& capacity, int64_t size);
+  // For gradients: two borders of one micro-batch at a time, and nothing for a stage that has none.
+  static absl::StatusOr<CarryBuffer> AllocateGradient(kernels::Backend& backend,
+                                                      const StageCapacity& capacity, int64_t size);
 
   // What enters segment `index` (index >= 1) from the one before it.
   kernels::Span Border(int slot, int index) const;

@@ -7,55 +7,36 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/channel.h"
+#include "worker/lost_peer.h"
 
 namespace carousel {
 namespace {
 
 constexpr int64_t kFrameBytes = 1 << 20;
 
-std::unique_ptr<Worker::Stub> Connect(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  // A connection of its own: bulk tensors must not stand in front of heartbeats. A silent peer is
-  // noticed by keepalive.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 1000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  arguments.SetMaxReceiveMessageSize(1 << 20);
-  return Worker::NewStub(
-      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
-}
-
 }  // namespace
 
-OutgoingEdge::OutgoingEdge(const EdgeOptions& options, int to_stage,
+OutgoingEdge::OutgoingEdge(kernels::Backend* backend, const EdgeOptions& options, int to_stage,
                            std::function<void(const absl::Status&)> broken)
     : options_(options),
       to_stage_(to_stage),
       broken_(std::move(broken)),
-      stub_(Connect(options.addresses[to_stage])) {
+      queue_(backend),
+      stub_(Worker::NewStub(OpenChannel(options.addresses[to_stage], {.lease = options.lease}))) {
   context_.set_wait_for_ready(true);
   writer_ = std::thread([this] { Write(); });
 }
 
 OutgoingEdge::~OutgoingEdge() {
-  Abort();
+  Abort(absl::CancelledError("the edge is gone"));
   writer_.join();
   reader_.join();  // begun by the writer
 }
 
-void OutgoingEdge::Push(const Tag& tag, std::string bytes) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  parcels_.push_back({tag, std::move(bytes)});
-  changed_.notify_all();
-}
-
-void OutgoingEdge::Abort() {
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    stopping_ = true;
-    changed_.notify_all();
-  }
+void OutgoingEdge::Abort(const absl::Status& reason) {
+  over_ = true;
+  queue_.Abort(reason);
   context_.TryCancel();
 }
 
@@ -64,23 +45,16 @@ void OutgoingEdge::Write() {
   // Abort waits for a peer that never comes.
   stream_ = stub_->Exchange(&context_);
   reader_ = std::thread([this] { ReadCredits(); });
-  Parcel parcel = {.tag = {.kind = OPEN}};
-  bool open = WriteParcel(parcel);
-  while (open && WaitForParcel(&parcel)) open = WriteParcel(parcel);
-  if (!open) context_.TryCancel();  // wakes the reader, which reports
+  bool open = WriteParcel({.tag = {.kind = OPEN}});
+  while (open) {
+    const absl::StatusOr<SendQueue::Parcel> parcel = queue_.Take();
+    if (!parcel.ok()) Report(parcel.status());
+    open = parcel.ok() && WriteParcel(*parcel);
+  }
+  context_.TryCancel();  // wakes the reader, which reports what broke
 }
 
-bool OutgoingEdge::WaitForParcel(Parcel* parcel) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait(lock, [this] { return stopping_ || (!parcels_.empty() && credits_ > 0); });
-  if (stopping_) return false;
-  *parcel = std::move(parcels_.front());
-  parcels_.pop_front();
-  --credits_;
-  return true;
-}
-
-bool OutgoingEdge::WriteParcel(const Parcel& parcel) {
+bool OutgoingEdge::WriteParcel(const SendQueue::Parcel& parcel) {
   const int64_t total = static_cast<int64_t>(parcel.bytes.size());
   Frame frame;
   frame.set_job(options_.job);
@@ -104,23 +78,17 @@ bool OutgoingEdge::WriteParcel(const Parcel& parcel) {
 
 void OutgoingEdge::ReadCredits() {
   Credit credit;
-  while (stream_->Read(&credit)) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    credits_ += credit.tensors();
-    changed_.notify_all();
-  }
-  Report(stream_->Finish());
-}
-
-void OutgoingEdge::Report(const grpc::Status& status) {
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (std::exchange(stopping_, true)) return;
-    changed_.notify_all();
-  }
-  broken_(LostStageError(
+  while (stream_->Read(&credit)) queue_.AddCredits(credit.tensors());
+  const grpc::Status status = stream_->Finish();
+  Report(LostStageError(
       to_stage_, absl::StrCat("the edge from stage ", options_.stage, " to stage ", to_stage_, " (",
                               options_.addresses[to_stage_], ") broke: ", status.error_message())));
+}
+
+void OutgoingEdge::Report(const absl::Status& status) {
+  if (over_.exchange(true)) return;
+  queue_.Abort(status);
+  broken_(status);
 }
 
 }  // namespace carousel

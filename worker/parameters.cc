@@ -40,19 +40,20 @@ void InitializeSlstmBias(kernels::Backend& backend, kernels::Stream stream,
 
 absl::StatusOr<UnitParameters> UnitParameters::Allocate(kernels::Backend& backend,
                                                         const UnitLayout& layout,
-                                                        kernels::DType dtype) {
+                                                        kernels::DType dtype, bool trained) {
   UnitParameters unit;
   unit.layout_ = &layout;
   unit.dtype_ = dtype;
   int64_t total = 0;
   for (const TensorLayout& tensor : layout.tensors) total += Aligned(tensor.Elements());
   for (kernels::Buffer* part : {&unit.weight_, &unit.m_, &unit.v_, &unit.gradient_}) {
+    if (!trained && part != &unit.weight_) continue;
     CAROUSEL_ASSIGN_OR_RETURN(*part, backend.Allocate(total * kernels::SizeOf(dtype)));
   }
   int64_t first = 0;
   for (const TensorLayout& tensor : layout.tensors) {
     auto slice = [&](const kernels::Buffer& part) {
-      return part.As(dtype).Slice(first, tensor.Elements());
+      return part.bytes() == 0 ? Span() : part.As(dtype).Slice(first, tensor.Elements());
     };
     unit.tensors_.push_back(
         {&tensor, slice(unit.weight_), slice(unit.m_), slice(unit.v_), slice(unit.gradient_)});
@@ -101,8 +102,9 @@ void UnitParameters::Initialize(kernels::Backend& backend, kernels::Stream strea
                                 uint64_t seed) const {
   for (const Parameter& tensor : tensors_) {
     InitializeTensor(backend, stream, *tensor.layout, seed, tensor.weight);
-    backend.Enqueue(stream, kernels::Zero{.x = tensor.m});
-    backend.Enqueue(stream, kernels::Zero{.x = tensor.v});
+    for (const Span& moment : {tensor.m, tensor.v}) {
+      if (!moment.empty()) backend.Enqueue(stream, kernels::Zero{.x = moment});
+    }
   }
 }
 

@@ -23,8 +23,9 @@ static_assert(std::size(kStateParts) == kParts);
 
 struct Parameter {
   const TensorLayout* layout = nullptr;
-  kernels::Span weight, m, v;  // [layout->Elements()]
-  kernels::Span gradient;      // accumulator of the current leaf
+  kernels::Span weight;    // [layout->Elements()]
+  kernels::Span m, v;      // the same; empty where nothing is trained
+  kernels::Span gradient;  // accumulator of the current leaf; likewise
 
   kernels::Span part(Part part) const {
     return part == Part::kWeight ? weight : part == Part::kM ? m : v;
@@ -34,8 +35,10 @@ struct Parameter {
 // Not thread-safe. Borrows `layout`.
 class UnitParameters {
  public:
+  // `trained` false: weights only.
   static absl::StatusOr<UnitParameters> Allocate(kernels::Backend& backend,
-                                                 const UnitLayout& layout, kernels::DType dtype);
+                                                 const UnitLayout& layout, kernels::DType dtype,
+                                                 bool trained = true);
 
   const UnitLayout& layout() const { return *layout_; }
   std::vector<Parameter>& tensors() { return tensors_; }

@@ -3,14 +3,15 @@
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
-#include <mutex>
 #include <utility>
 
+#include "cluster/mutex.h"
 #include "cluster/rpc_status.h"
 #include "cluster/status_macros.h"
 #include "kernels/backend.h"
 #include "worker/incoming_edge.h"
 #include "worker/inference.h"
+#include "worker/lost_peer.h"
 #include "worker/shard_exchange.h"
 
 namespace carousel {
@@ -25,19 +26,19 @@ class CreditGiver {
   explicit CreditGiver(FrameStream* stream) : stream_(stream) {}
 
   void Give(int tensors) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     Credit credit;
     credit.set_tensors(tensors);
     if (stream_ != nullptr) stream_->Write(credit);
   }
   void Close() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     stream_ = nullptr;
   }
 
  private:
-  std::mutex mutex_;
-  FrameStream* stream_;
+  Mutex mutex_;
+  FrameStream* stream_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Ends a stream, perhaps after it has ended by itself.
@@ -46,17 +47,17 @@ class StreamEnder {
   explicit StreamEnder(grpc::ServerContext* context) : context_(context) {}
 
   void End() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     if (context_ != nullptr) context_->TryCancel();
   }
   void Close() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     context_ = nullptr;
   }
 
  private:
-  std::mutex mutex_;
-  grpc::ServerContext* context_;
+  Mutex mutex_;
+  grpc::ServerContext* context_ ABSL_GUARDED_BY(mutex_);
 };
 
 absl::Status ReceiveFrames(GrpcTransport& transport, int from_stage, FrameStream* stream,
@@ -74,6 +75,13 @@ absl::Status ReceiveFrames(GrpcTransport& transport, int from_stage, FrameStream
                                transport.options().addresses[from_stage], ") closed its edge"));
 }
 
+InferenceParts PartsOf(kernels::Backend* backend, const ShardStore& shards,
+                       grpc::ServerContext* context) {
+  return {.backend = backend, .shards = &shards, .cancelled = [context] {
+            return context->IsCancelled();
+          }};
+}
+
 }  // namespace
 
 grpc::Status WorkerService::Exchange(grpc::ServerContext* context, FrameStream* stream) {
@@ -83,10 +91,8 @@ grpc::Status WorkerService::Exchange(grpc::ServerContext* context, FrameStream* 
   absl::StatusOr<std::shared_ptr<GrpcTransport>> transport =
       transports_->Find(open.job(), open.epoch());
   if (!transport.ok()) return ToGrpcStatus(transport.status());
-  if (open.from_stage() < 0 ||
-      open.from_stage() >= static_cast<int>((*transport)->options().addresses.size())) {
-    return ToGrpcStatus(absl::InvalidArgumentError("the plan has no such stage"));
-  }
+  const absl::Status accepted = (*transport)->AcceptEdge(open.from_stage(), open.to_stage());
+  if (!accepted.ok()) return ToGrpcStatus(accepted);
   auto credits = std::make_shared<CreditGiver>(stream);
   credits->Give((*transport)->options().credits);
   // A stage that is over reads no more; whoever still writes to it must not wait for its credits.
@@ -106,27 +112,29 @@ grpc::Status WorkerService::ReadShard(grpc::ServerContext*, const ReadShardReque
       *shards_, shard, [writer](const ShardPiece& piece) { return writer->Write(piece); }));
 }
 
-grpc::Status WorkerService::Evaluate(grpc::ServerContext*, const WorkerEvaluateRequest* request,
+grpc::Status WorkerService::Evaluate(grpc::ServerContext* context,
+                                     const WorkerEvaluateRequest* request,
                                      grpc::ServerWriter<EvaluateProgress>* writer) {
   absl::StatusOr<std::unique_ptr<kernels::Backend>> backend =
       kernels::NewBackend(backend_, threads_);
   if (!backend.ok()) return ToGrpcStatus(backend.status());
   return ToGrpcStatus(EvaluateCheckpoint(
-      *request, backend->get(), *shards_,
+      *request, PartsOf(backend->get(), *shards_, context),
       [writer](const EvaluateProgress& progress) { return writer->Write(progress); }));
 }
 
-grpc::Status WorkerService::Generate(grpc::ServerContext*, const WorkerGenerateRequest* request,
+grpc::Status WorkerService::Generate(grpc::ServerContext* context,
+                                     const WorkerGenerateRequest* request,
                                      grpc::ServerWriter<GeneratedText>* writer) {
   absl::StatusOr<std::unique_ptr<kernels::Backend>> backend =
       kernels::NewBackend(backend_, threads_);
   if (!backend.ok()) return ToGrpcStatus(backend.status());
-  return ToGrpcStatus(
-      GenerateText(*request, backend->get(), *shards_, [writer](const std::string& text) {
-        GeneratedText piece;
-        piece.set_text(text);
-        return writer->Write(piece);
-      }));
+  return ToGrpcStatus(GenerateText(*request, PartsOf(backend->get(), *shards_, context),
+                                   [writer](const std::string& text) {
+                                     GeneratedText piece;
+                                     piece.set_text(text);
+                                     return writer->Write(piece);
+                                   }));
 }
 
 }  // namespace carousel

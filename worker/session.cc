@@ -4,74 +4,119 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/channel.h"
+#include "cluster/lease.h"
+#include "cluster/mutex.h"
+#include "cluster/rpc_status.h"
 #include "cluster/status_macros.h"
 #include "proto/coordinator.grpc.pb.h"
 
 namespace carousel {
 namespace {
 
-constexpr auto kHeartbeatInterval = std::chrono::milliseconds(500);
 constexpr auto kRetryInterval = std::chrono::milliseconds(500);
+constexpr int kMaxMessageBytes = 64 << 20;  // a manifest of the largest models
 
 using Stream = grpc::ClientReaderWriter<WorkerMessage, CoordinatorMessage>;
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 1000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetMaxReceiveMessageSize(64 << 20);  // a manifest of the largest models
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
+// Writes messages of several threads to one stream.
+class Writer {
+ public:
+  explicit Writer(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
 
-// Sends heartbeats until it is destroyed. Writes of one stream are made one at a time, under
-// `write_mutex`.
+  // A failed write shows as the end of the stream.
+  void Write(const WorkerMessage& message) {
+    MutexLock lock(&mutex_);
+    stream_->Write(message);
+  }
+
+ private:
+  Mutex mutex_;
+  const std::shared_ptr<Stream> stream_;
+};
+
+// Sends a heartbeat, and what the worker's log has to say, every `period` until it is destroyed.
 class HeartbeatSender {
  public:
-  HeartbeatSender(const WorkerHost* host, std::function<void(const WorkerMessage&)> send)
-      : thread_([this, host, send = std::move(send)] {
-          std::unique_lock<std::mutex> lock(mutex_);
-          while (!stopped_.wait_for(lock, kHeartbeatInterval, [this] { return stopping_; })) {
-            WorkerMessage message;
-            *message.mutable_heartbeat() = host->Progress();
-            send(message);
-          }
+  HeartbeatSender(WorkerHost* host, Writer* writer, std::chrono::nanoseconds period)
+      : thread_([this, host, writer, period] {
+          while (!Stops(period)) Send(host, writer);
         }) {}
   ~HeartbeatSender() {
     {
-      std::lock_guard<std::mutex> lock(mutex_);
+      MutexLock lock(&mutex_);
       stopping_ = true;
     }
-    stopped_.notify_all();
+    changed_.NotifyAll();
     thread_.join();
   }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable stopped_;
-  bool stopping_ = false;
+  static void Send(WorkerHost* host, Writer* writer) {
+    WorkerMessage message;
+    *message.mutable_heartbeat() = host->Progress();
+    writer->Write(message);
+    for (WorkerLog& line : host->TakeLog()) {
+      message.mutable_log()->Swap(&line);
+      writer->Write(message);
+    }
+  }
+
+  // Sleeps for `period`; true if the sleep was broken off.
+  bool Stops(std::chrono::nanoseconds period) {
+    MutexLock lock(&mutex_);
+    while (!stopping_ && changed_.WaitFor(&mutex_, period)) {
+    }
+    return stopping_;
+  }
+
+  Mutex mutex_;
+  CondVar changed_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 
-// Ends the stream when the process is asked to stop while a read waits.
-class StopWatcher {
+// A connection that carries nothing but pings, on the terms that the coordinator has told in its
+// welcome. The session's own cannot be told any more: its terms were fixed before the welcome came.
+class Pulse {
  public:
-  StopWatcher(grpc::ClientContext* context, const std::function<bool()>& stopping)
-      : thread_([this, context, stopping] {
+  void Start(const std::string& address, const LeaseTerms& lease) {
+    auto channel = OpenChannel(address, {.lease = lease});
+    const auto patience = std::chrono::milliseconds(static_cast<int>(lease.stop_after * 1000));
+    beats_ = channel->WaitForConnected(std::chrono::system_clock::now() + patience);
+    MutexLock lock(&mutex_);
+    channel_ = std::move(channel);
+  }
+  // It was there and is no more.
+  bool Stopped() {
+    MutexLock lock(&mutex_);
+    if (channel_ == nullptr) return false;
+    beats_ = beats_ && channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
+    return !beats_;
+  }
+
+ private:
+  Mutex mutex_;
+  std::shared_ptr<grpc::Channel> channel_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<bool> beats_{false};
+};
+
+// Ends the stream, in which a read waits, when the process is asked to stop or the pulse stops.
+class Watcher {
+ public:
+  Watcher(grpc::ClientContext* context, Pulse* pulse, const std::function<bool()>& stopping)
+      : thread_([this, context, pulse, stopping] {
           while (!done_) {
-            if (stopping()) return context->TryCancel();
+            if (stopping() || pulse->Stopped()) return context->TryCancel();
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
           }
         }) {}
-  ~StopWatcher() {
+  ~Watcher() {
     done_ = true;
     thread_.join();
   }
@@ -81,54 +126,107 @@ class StopWatcher {
   std::thread thread_;
 };
 
-absl::Status RunSession(const SessionOptions& options, WorkerHost* host, Log* log,
-                        const std::function<bool()>& stopping) {
-  auto stub = WorkerSession::NewStub(Connect(options.coordinator));
-  grpc::ClientContext context;
-  std::shared_ptr<Stream> stream = stub->Attach(&context);
-  const StopWatcher watcher(&context, stopping);
+// One session after the other, and what is remembered from one to the next.
+class Sessions {
+ public:
+  Sessions(const SessionOptions& options, WorkerHost* host, Log* log,
+           const std::function<bool()>& stopping)
+      : options_(options), host_(host), log_(log), stopping_(stopping) {}
 
-  auto write_mutex = std::make_shared<std::mutex>();
-  auto send = [stream, write_mutex](const WorkerMessage& message) {
-    std::lock_guard<std::mutex> lock(*write_mutex);
-    stream->Write(message);  // a failed write shows as the end of the stream
-  };
-  WorkerMessage hello;
-  *hello.mutable_hello() = options.hello;
-  send(hello);
-
-  CoordinatorMessage message;
-  absl::Status refused;
-  if (stream->Read(&message) && message.has_welcome()) {
-    refused = options.on_welcome(message.welcome());
-    if (refused.ok()) {
-      log->Write(LogLevel::kInfo, "worker",
-                 absl::StrCat("attached to the coordinator at ", options.coordinator));
-      host->SetSender(send);
-      const HeartbeatSender heartbeats(host, send);
-      while (stream->Read(&message)) host->Handle(message);
+  absl::Status Run() {
+    while (!stopping_()) {
+      const Ending ending = RunOne();
+      if (ending.for_good) return ending.why;
+      if (stopping_()) break;
+      Complain(ending);
+      std::this_thread::sleep_for(kRetryInterval);
     }
-    host->SetSender(nullptr);
-    host->Handle(SessionLost{});
+    return absl::OkStatus();
   }
-  if (!refused.ok())
-    context.TryCancel();  // else the coordinator has ended it, and a cancellation would hide why
-  const grpc::Status status = stream->Finish();
-  CAROUSEL_RETURN_IF_ERROR(refused);
-  if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION)
-    return absl::FailedPreconditionError(status.error_message());
-  return absl::OkStatus();
-}
+
+ private:
+  struct Ending {
+    absl::Status why;
+    bool attached = false;
+    bool for_good = false;
+  };
+
+  Ending RunOne() {
+    const auto stub = WorkerSession::NewStub(
+        OpenChannel(options_.coordinator,
+                    {.lease = TermsOf(kMostLeaseSeconds), .max_message_bytes = kMaxMessageBytes}));
+    grpc::ClientContext context;
+    const std::shared_ptr<Stream> stream = stub->Attach(&context);
+    Pulse pulse;
+    const Watcher watcher(&context, &pulse, stopping_);
+    const auto writer = std::make_shared<Writer>(stream);
+    WorkerMessage hello;
+    *hello.mutable_hello() = options_.hello;
+    writer->Write(hello);
+
+    Ending ending;
+    CoordinatorMessage message;
+    if (stream->Read(&message) && message.has_welcome()) {
+      ending.why = options_.on_welcome(message.welcome());
+      ending.attached = ending.why.ok();
+      ending.for_good = !ending.attached;
+      if (ending.attached) Serve(message.welcome(), stream.get(), writer, &pulse);
+    }
+    // Not if the coordinator has ended it: a cancellation would hide why.
+    if (ending.for_good) context.TryCancel();
+    const grpc::Status status = stream->Finish();
+    if (ending.for_good) return ending;
+    ending.for_good = status.error_code() == grpc::StatusCode::FAILED_PRECONDITION;
+    const bool silent = status.error_code() == grpc::StatusCode::CANCELLED && pulse.Stopped();
+    ending.why = silent ? absl::UnavailableError("it answers no pings") : FromGrpcStatus(status);
+    return ending;
+  }
+
+  void Serve(const Welcome& welcome, Stream* stream, const std::shared_ptr<Writer>& writer,
+             Pulse* pulse) {
+    const LeaseTerms lease =
+        welcome.lease_seconds() > 0 ? TermsOf(welcome.lease_seconds()) : LeaseTerms();
+    told_.clear();
+    log_->Write(LogLevel::kInfo, "worker",
+                absl::StrCat("attached to the coordinator at ", options_.coordinator));
+    host_->SetSession([writer](const WorkerMessage& message) { writer->Write(message); }, lease);
+    {
+      const auto period = static_cast<int64_t>(lease.heartbeat_every * 1e9);
+      const HeartbeatSender heartbeats(host_, writer.get(), std::chrono::nanoseconds(period));
+      pulse->Start(options_.coordinator, lease);
+      CoordinatorMessage message;
+      while (stream->Read(&message)) host_->Handle(message);
+    }
+    host_->SetSession(nullptr);
+    host_->Handle(SessionLost{});
+  }
+
+  void Complain(const Ending& ending) {
+    const std::string why(ending.why.message());
+    if (why == told_) return;
+    told_ = why;
+    log_->Write(
+        LogLevel::kWarning, "worker",
+        ending.attached
+            ? absl::StrCat("lost the coordinator at ", options_.coordinator, ": ", why,
+                           "; attaches again as soon as it answers")
+            : absl::StrCat("cannot attach to the coordinator at ", options_.coordinator, ": ", why,
+                           "; goes on trying. Is it running, and is --coordinator where it "
+                           "listens?"));
+  }
+
+  const SessionOptions& options_;
+  WorkerHost* const host_;
+  Log* const log_;
+  const std::function<bool()>& stopping_;
+  std::string told_;  // why it is out of contact
+};
 
 }  // namespace
 
 absl::Status RunSessions(const SessionOptions& options, WorkerHost* host, Log* log,
                          const std::function<bool()>& stopping) {
-  while (!stopping()) {
-    CAROUSEL_RETURN_IF_ERROR(RunSession(options, host, log, stopping));
-    if (!stopping()) std::this_thread::sleep_for(kRetryInterval);
-  }
-  return absl::OkStatus();
+  return Sessions(options, host, log, stopping).Run();
 }
 
 }  // namespace carousel

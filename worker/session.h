@@ -23,7 +23,7 @@ struct SessionOptions {
 
 // Runs sessions one after the other until `stopping` says so or the coordinator refuses this worker
 // for good (kFailedPrecondition: another cluster's store, another version): then returns that
-// refusal. One thread.
+// refusal. Why it is out of contact is logged once, and again when the reason changes. One thread.
 absl::Status RunSessions(const SessionOptions& options, WorkerHost* host, Log* log,
                          const std::function<bool()>& stopping);
 

@@ -1,13 +1,11 @@
 #include "worker/shard_exchange.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/shard_record.h"
 #include "cluster/status_macros.h"
-#include "proto/worker.grpc.pb.h"
+#include "worker/lost_peer.h"
 
 namespace carousel {
 namespace {
@@ -28,47 +26,6 @@ class LocalShard : public ShardSource {
   size_t next_ = 0;
 };
 
-class RemoteShard : public ShardSource {
- public:
-  RemoteShard(std::string holder, const std::string& address)
-      : holder_(std::move(holder)),
-        stub_(Worker::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))) {}
-
-  absl::Status Open(const ShardId& shard) {
-    ReadShardRequest request;
-    request.set_job(shard.job);
-    request.set_step(shard.step);
-    request.set_unit(shard.unit);
-    stream_ = stub_->ReadShard(&context_, request);
-    ShardPiece piece;
-    if (!stream_->Read(&piece)) return Broken();
-    record_ = piece.record();
-    CAROUSEL_RETURN_IF_ERROR(CheckLayout(record_));
-    return VerifyRecord(record_);
-  }
-
-  const ShardRecord& record() const override { return record_; }
-
-  absl::StatusOr<std::string> NextChunk() override {
-    ShardPiece piece;
-    if (!stream_->Read(&piece)) return Broken();
-    return std::move(*piece.mutable_chunk());
-  }
-
- private:
-  absl::Status Broken() {
-    const grpc::Status status = stream_->Finish();
-    return absl::UnavailableError(
-        absl::StrCat("cannot read a shard from worker ", holder_, ": ", status.error_message()));
-  }
-
-  const std::string holder_;
-  std::unique_ptr<Worker::Stub> stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReader<ShardPiece>> stream_;
-  ShardRecord record_;
-};
-
 std::string AddressOf(const std::string& worker,
                       const google::protobuf::RepeatedPtrField<Holder>& holders) {
   for (const Holder& holder : holders) {
@@ -77,20 +34,40 @@ std::string AddressOf(const std::string& worker,
   return "";
 }
 
+// One unit of a checkpoint, and where the manifest says it lies.
+struct WantedUnit {
+  ShardId shard;
+  int unit = 0;
+  const ShardRef* ref = nullptr;
+  Digest digest;
+};
+
+absl::Status RestoreFromHere(Stage& stage, const ShardStore& shards, const WantedUnit& wanted) {
+  CAROUSEL_ASSIGN_OR_RETURN(const std::unique_ptr<ShardSource> source,
+                            OpenLocalShard(shards, wanted.shard));
+  return RestoreUnit(stage, wanted.unit, wanted.digest, *source);
+}
+
+absl::Status RestoreFromHolder(Stage& stage, const WantedUnit& wanted, const std::string& address,
+                               const RemoteRead& how) {
+  const std::string& holder = wanted.ref->holder();
+  if (address.empty()) {
+    return LostWorkerError(
+        holder, absl::StrCat("unit ", wanted.ref->unit_name(), " of step ", wanted.shard.step,
+                             " is held by worker ", holder,
+                             ", which is not attached; start it again with its state folder"));
+  }
+  CAROUSEL_ASSIGN_OR_RETURN(const std::unique_ptr<ShardSource> source,
+                            OpenRemoteShard(holder, address, wanted.shard, how));
+  return RestoreUnit(stage, wanted.unit, wanted.digest, *source);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ShardSource>> OpenLocalShard(const ShardStore& shards,
                                                             const ShardId& shard) {
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<ShardReader> reader, shards.OpenShard(shard));
   return std::make_unique<LocalShard>(std::move(reader));
-}
-
-absl::StatusOr<std::unique_ptr<ShardSource>> OpenRemoteShard(const std::string& holder,
-                                                             const std::string& address,
-                                                             const ShardId& shard) {
-  auto source = std::make_unique<RemoteShard>(holder, address);
-  CAROUSEL_RETURN_IF_ERROR(source->Open(shard));
-  return source;
 }
 
 absl::Status StreamShard(const ShardStore& shards, const ShardId& shard,
@@ -108,28 +85,25 @@ absl::Status StreamShard(const ShardStore& shards, const ShardId& shard,
 }
 
 absl::Status RestoreStage(Stage& stage, const ShardStore& shards, const Manifest& manifest,
-                          const google::protobuf::RepeatedPtrField<Holder>& holders) {
+                          const google::protobuf::RepeatedPtrField<Holder>& holders,
+                          const RemoteRead& how) {
   for (int unit = stage.first_unit(); unit < stage.end_unit(); ++unit) {
-    if (unit >= manifest.units_size())
-      return absl::DataLossError(
+    if (how.cancelled && how.cancelled()) return absl::CancelledError("the restore was cancelled");
+    if (unit >= manifest.units_size()) {
+      return UnreadableShardError(
           absl::StrCat("the manifest of step ", manifest.step(), " has no unit ", unit));
-    const ShardRef& ref = manifest.units(unit);
-    CAROUSEL_ASSIGN_OR_RETURN(
-        const Digest digest,
-        DigestFromBytes(ref.digest(), absl::StrCat("digest of unit ", unit, " in the manifest")));
-    const ShardId id = {manifest.job(), manifest.step(), static_cast<uint32_t>(unit)};
-    absl::StatusOr<std::unique_ptr<ShardSource>> source = OpenLocalShard(shards, id);
-    if (!source.ok() || (*source)->record().digest() != ref.digest()) {
-      const std::string address = AddressOf(ref.holder(), holders);
-      if (address.empty()) {
-        return absl::FailedPreconditionError(absl::StrCat(
-            "unit ", ref.unit_name(), " of step ", manifest.step(), " is held by worker ",
-            ref.holder(), ", which is not attached; start it again with its state folder"));
-      }
-      source = OpenRemoteShard(ref.holder(), address, id);
     }
-    if (!source.ok()) return source.status();
-    CAROUSEL_RETURN_IF_ERROR(RestoreUnit(stage, unit, digest, **source));
+    WantedUnit wanted = {.shard = {manifest.job(), manifest.step(), static_cast<uint32_t>(unit)},
+                         .unit = unit,
+                         .ref = &manifest.units(unit)};
+    CAROUSEL_ASSIGN_OR_RETURN(
+        wanted.digest, DigestFromBytes(wanted.ref->digest(),
+                                       absl::StrCat("digest of unit ", unit, " in the manifest")));
+    if (RestoreFromHere(stage, shards, wanted).ok()) continue;
+    const absl::Status restored =
+        RestoreFromHolder(stage, wanted, AddressOf(wanted.ref->holder(), holders), how);
+    if (absl::IsDataLoss(restored)) return UnreadableShardError(std::string(restored.message()));
+    CAROUSEL_RETURN_IF_ERROR(restored);
   }
   return absl::OkStatus();
 }

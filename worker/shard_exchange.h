@@ -1,5 +1,5 @@
-// Shards on their way between workers: read from this worker's store, or from another worker over
-// gRPC.
+// Shards on their way between workers: out of this worker's store, to whoever asks, and into a
+// stage, from this store or another worker's.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include "cluster/shard_store.h"
 #include "proto/coordinator.pb.h"
 #include "proto/worker.pb.h"
+#include "worker/remote_shard.h"
 #include "worker/snapshot.h"
 
 namespace carousel {
@@ -18,18 +19,15 @@ namespace carousel {
 absl::StatusOr<std::unique_ptr<ShardSource>> OpenLocalShard(const ShardStore& shards,
                                                             const ShardId& shard);
 
-// Connects to the worker that serves the shard; kUnavailable names it. The record is verified.
-absl::StatusOr<std::unique_ptr<ShardSource>> OpenRemoteShard(const std::string& holder,
-                                                             const std::string& address,
-                                                             const ShardId& shard);
-
 // Calls `send` with the record and then every chunk, until it returns false.
 absl::Status StreamShard(const ShardStore& shards, const ShardId& shard,
                          const std::function<bool(const ShardPiece&)>& send);
 
-// Fills every unit of the stage from the manifest's shards, from this store where it has them, else
-// from their holders. A holder that is needed and not attached is an error that names it.
+// Fills every unit of the stage from the manifest's shards, from this store where it has them
+// whole, else from their holders. Errors: a holder that is needed and cannot be reached
+// (LostWorkerOf); a shard that is damaged or gone (IsUnreadableShard); kCancelled.
 absl::Status RestoreStage(Stage& stage, const ShardStore& shards, const Manifest& manifest,
-                          const google::protobuf::RepeatedPtrField<Holder>& holders);
+                          const google::protobuf::RepeatedPtrField<Holder>& holders,
+                          const RemoteRead& how = {});
 
 }  // namespace carousel

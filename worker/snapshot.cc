@@ -100,6 +100,7 @@ absl::Status RestoreUnit(Stage& stage, int unit, const Digest& expected, ShardSo
     CAROUSEL_ASSIGN_OR_RETURN(const std::string bytes, source.NextChunk());
     CAROUSEL_RETURN_IF_ERROR(VerifyChunk(record, chunk.place, bytes));
     const Span part = parameters.tensors()[chunk.place.tensor].part(chunk.place.part);
+    if (part.empty()) continue;  // moments, where nothing is trained
     const int64_t size = static_cast<int64_t>(bytes.size()) / kernels::SizeOf(part.dtype());
     stage.backend().CopyToDevice(stage.stream(), bytes.data(),
                                  part.Slice(chunk.place.chunk * kChunkElements, size));

@@ -58,8 +58,8 @@ class ShardSource {
 };
 
 // Fills unit `unit` of the stage (counted in the model) from a shard whose digest must be
-// `expected`; every chunk is verified before it goes to the device. kDataLoss and
-// kFailedPrecondition name unit and tensor.
+// `expected`; every chunk is verified before it goes to the device. A stage that is forward only
+// takes the weights. kDataLoss and kFailedPrecondition name unit and tensor.
 absl::Status RestoreUnit(Stage& stage, int unit, const Digest& expected, ShardSource& source);
 
 }  // namespace carousel

@@ -17,7 +17,8 @@ absl::StatusOr<std::unique_ptr<Stage>> Stage::Create(kernels::Backend* backend,
   for (int unit = options.first_unit; unit < options.end_unit; ++unit) {
     CAROUSEL_ASSIGN_OR_RETURN(
         UnitParameters parameters,
-        UnitParameters::Allocate(*backend, options.layout->units[unit], options.capacity.dtype));
+        UnitParameters::Allocate(*backend, options.layout->units[unit], options.capacity.dtype,
+                                 options.capacity.backward));
     stage->parameters_.push_back(std::move(parameters));
   }
   CAROUSEL_RETURN_IF_ERROR(stage->AllocateBorders());
@@ -28,8 +29,6 @@ absl::StatusOr<std::unique_ptr<Stage>> Stage::Create(kernels::Backend* backend,
 
 absl::Status Stage::AllocateBorders() {
   const int64_t width = options_.model->dim();
-  StageCapacity one = options_.capacity;
-  one.slots = 1;
   for (int border = options_.first_unit; border <= options_.end_unit; ++border) {
     // Before the embedding there are only tokens, after the head only losses.
     const bool rows = border > 0 && border < static_cast<int>(options_.layout->units.size());
@@ -37,8 +36,8 @@ absl::Status Stage::AllocateBorders() {
     if (rows) {
       CAROUSEL_ASSIGN_OR_RETURN(forward, SlotBuffer::Allocate(*backend_, options_.capacity, width,
                                                               options_.capacity.dtype));
-      CAROUSEL_ASSIGN_OR_RETURN(
-          backward, SlotBuffer::Allocate(*backend_, one, width, options_.capacity.dtype));
+      CAROUSEL_ASSIGN_OR_RETURN(backward,
+                                SlotBuffer::AllocateGradient(*backend_, options_.capacity, width));
     }
     border_.push_back(std::move(forward));
     gradient_.push_back(std::move(backward));
@@ -53,7 +52,9 @@ absl::Status Stage::TieHead() {
   if (!head || !options_.model->tie_embeddings()) return absl::OkStatus();
   const int64_t bytes = options_.model->vocab_size() * options_.model->dim() *
                         kernels::SizeOf(options_.capacity.dtype);
-  CAROUSEL_ASSIGN_OR_RETURN(tied_gradient_, backend_->Allocate(bytes));
+  if (options_.capacity.backward) {
+    CAROUSEL_ASSIGN_OR_RETURN(tied_gradient_, backend_->Allocate(bytes));
+  }
   if (has_embedding()) {
     tied_matrix_ = parameters_.front().tensors().front().weight;
     return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include "cluster/job/contract.h"
 #include "cluster/status_macros.h"
 #include "worker/job_terms.h"
+#include "worker/lost_peer.h"
 #include "worker/shard_exchange.h"
 
 namespace carousel {
@@ -33,12 +34,13 @@ int64_t MaxTensorBytes(const JobSpec& job) {
   return std::max<int64_t>(std::max(rows, matrix) * static_cast<int64_t>(sizeof(float)), kRecords);
 }
 
-EdgeOptions EdgesOf(const Install& install) {
+EdgeOptions EdgesOf(const Install& install, const LeaseTerms& lease) {
   EdgeOptions options = {.job = install.plan().job(),
                          .epoch = install.plan().epoch(),
                          .stage = install.stage(),
                          .credits = std::max(1, install.plan().credits()),
-                         .max_tensor_bytes = MaxTensorBytes(install.spec())};
+                         .max_tensor_bytes = MaxTensorBytes(install.spec()),
+                         .lease = lease};
   for (const StagePlan& stage : install.plan().stages())
     options.addresses.push_back(stage.address());
   return options;
@@ -75,7 +77,7 @@ absl::Status StageRunner::Build() {
                                 .capacity = CapacityOf(job, mine.slots(), plan.segments())};
   CAROUSEL_ASSIGN_OR_RETURN(stage_,
                             Stage::Create(env_.backend, env_.backend->NewStream(), options));
-  transport_ = std::make_shared<GrpcTransport>(env_.backend, EdgesOf(install_));
+  transport_ = std::make_shared<GrpcTransport>(env_.backend, EdgesOf(install_, env_.lease));
   CAROUSEL_ASSIGN_OR_RETURN(executor_, Executor::Create({.job = &install_.spec(),
                                                          .layout = &layout_,
                                                          .plan = &install_.plan(),
@@ -95,7 +97,8 @@ absl::Status StageRunner::Restore() {
   const Manifest& manifest = install_.restore();
   CAROUSEL_RETURN_IF_ERROR(
       CheckCursor(manifest.cursor(), CursorTermsOf(install_.spec(), *reader_), manifest.step()));
-  CAROUSEL_RETURN_IF_ERROR(RestoreStage(*stage_, *env_.shards, manifest, install_.holders()));
+  CAROUSEL_RETURN_IF_ERROR(RestoreStage(*stage_, *env_.shards, manifest, install_.holders(),
+                                        {.lease = env_.lease, .cancelled = env_.cancelled}));
   step_ = manifest.step();
   return absl::OkStatus();
 }
@@ -146,6 +149,7 @@ absl::Status StageRunner::RunSteps() {
     ++step_;
     CAROUSEL_ASSIGN_OR_RETURN(std::vector<Digest> digests, executor_->optimizer().UnitDigests());
     CAROUSEL_RETURN_IF_ERROR(Report(decision, digests));
+    CAROUSEL_RETURN_IF_ERROR(CheckpointStatus());
     if (decision.checkpoint) CAROUSEL_RETURN_IF_ERROR(BeginCheckpoint(std::move(digests)));
     if (decision.stop) break;
   }
@@ -200,8 +204,14 @@ absl::Status StageRunner::BeginCheckpoint(std::vector<Digest> digests) {
 void StageRunner::WriteCheckpoint(const Snapshot& snapshot) {
   absl::StatusOr<std::vector<ShardRecord>> shards = snapshot.Write(*env_.shards);
   if (!shards.ok()) {
-    MutexLock lock(&mutex_);
-    checkpoint_status_ = shards.status();
+    const absl::Status failed(shards.status().code(),
+                              absl::StrCat("the checkpoint of step ", snapshot.label().step,
+                                           " cannot be written: ", shards.status().message()));
+    {
+      MutexLock lock(&mutex_);
+      checkpoint_status_ = failed;
+    }
+    transport_->Abort(failed);  // a step may take long, and its work would be lost
     return;
   }
   WorkerMessage message;
@@ -217,6 +227,10 @@ void StageRunner::WriteCheckpoint(const Snapshot& snapshot) {
 
 absl::Status StageRunner::FinishCheckpoint() {
   if (checkpoint_writer_.joinable()) checkpoint_writer_.join();
+  return CheckpointStatus();
+}
+
+absl::Status StageRunner::CheckpointStatus() {
   MutexLock lock(&mutex_);
   return checkpoint_status_;
 }
@@ -226,13 +240,11 @@ void StageRunner::SendFailure(const absl::Status& status) {
   StageFailure& failure = *message.mutable_failure();
   failure.set_job(job());
   failure.set_epoch(epoch());
-  failure.set_step(
-      step_ +
-      1);  // the one it was in, as people count: step N is the one after which N are applied
-  failure.set_reason(std::string(status.message()));
-  failure.set_non_finite(absl::IsAborted(status));
-  if (const std::optional<int> lost = LostStageOf(status); lost.has_value())
-    failure.set_lost_worker(install_.plan().stages(*lost).worker());
+  failure.set_step(step_ + 1);  // the one it was in: step N is that after which N are applied
+  Explain(status, install_.plan(), &failure);
+  env_.log->Write(LogLevel::kError, job(),
+                  absl::StrCat("stage ", install_.stage(), " ends in step ", failure.step(), ": ",
+                               failure.reason()));
   env_.send(message);
 }
 

@@ -12,22 +12,27 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cluster/data/batch_reader.h"
+#include "cluster/lease.h"
 #include "cluster/mutex.h"
 #include "cluster/shard_store.h"
 #include "kernels/backend.h"
 #include "proto/coordinator.pb.h"
 #include "worker/executor.h"
 #include "worker/grpc_transport.h"
+#include "worker/job_log.h"
 #include "worker/snapshot.h"
 
 namespace carousel {
 
-// What a runner works with; all of it outlives the runner. `send` is thread-safe.
+// What a runner works with; all of it outlives the runner. The functions are thread-safe.
 struct RunnerEnvironment {
   kernels::Backend* backend = nullptr;
   ShardStore* shards = nullptr;
   TransportRegistry* transports = nullptr;
+  JobLog* log = nullptr;
+  LeaseTerms lease;  // how soon a silent neighbour or holder is noticed
   std::function<void(const WorkerMessage&)> send;
+  std::function<bool()> cancelled;  // breaks off an installation that reads shards; empty: never
 };
 
 // Thread-safe. Its thread ends by itself (after the last step, at a stop, at a failure) or by
@@ -41,7 +46,7 @@ class StageRunner {
   ~StageRunner();  // Abandon, then waits for the thread and the device
 
   // Runs steps from here on, on a thread of its own: StepReport after each, Prepared after each
-  // checkpoint, Stopped or StageFailure last.
+  // checkpoint, Stopped or StageFailure last. A checkpoint that cannot be written ends it at once.
   void Start();
 
   // The last stage puts this into its next decision. Asking twice is asking once.
@@ -68,6 +73,7 @@ class StageRunner {
   absl::Status BeginCheckpoint(std::vector<Digest> digests);
   void WriteCheckpoint(const Snapshot& snapshot);
   absl::Status FinishCheckpoint();
+  absl::Status CheckpointStatus();
   void SendFailure(const absl::Status& status);
 
   bool last_stage() const { return install_.stage() + 1 == install_.plan().stages_size(); }

@@ -4,15 +4,14 @@
 // Tensors of a directed edge (from, to) arrive in the order in which they were sent; the receiver
 // asks for them in that order by the tag that it expects, and a tag, size, epoch or checksum that
 // differs is an error, never a search. A receiver makes room for a fixed number of tensors
-// (credits); a sender waits for room, so memory is bounded by the plan.
+// (credits); a sender's tensors stay where they are until there is room, so memory is bounded by
+// the plan.
 //
 // Loopback (stages in one process) and gRPC stand behind it; NCCL will.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,7 +38,8 @@ class Transport {
  public:
   virtual ~Transport() = default;
 
-  // Sends the span's content as of `ready`. The event completes when the span may be written again.
+  // Sends the span's content as of `ready`; never blocks. The event completes when the span may be
+  // written again: when all that was sent before it on this edge has found room, and it was taken.
   virtual kernels::Event Send(int to_stage, const Tag& tag, kernels::Span span,
                               const kernels::Event& ready) = 0;
 
@@ -48,8 +48,8 @@ class Transport {
   virtual kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span,
                               const kernels::Event& free) = 0;
 
-  // The same for a small record that lives on the host. SendBytes blocks until the tensors sent
-  // before it have left the device, ReceiveBytes until the record is there.
+  // The same for a small record that lives on the host: SendBytes hands it over in order and never
+  // blocks, ReceiveBytes blocks until the record is there.
   virtual absl::Status SendBytes(int to_stage, const Tag& tag, std::string bytes) = 0;
   virtual absl::StatusOr<std::string> ReceiveBytes(int from_stage, const Tag& tag) = 0;
 
@@ -57,10 +57,5 @@ class Transport {
   // stays.
   virtual void Abort(const absl::Status& reason) = 0;
 };
-
-// The error of an edge whose other end is gone: kUnavailable that remembers the stage, so that the
-// worker behind it can be named.
-absl::Status LostStageError(int stage, std::string_view message);
-std::optional<int> LostStageOf(const absl::Status& status);
 
 }  // namespace carousel

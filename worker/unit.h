@@ -7,8 +7,8 @@
 //
 //   Forward        segments of a sequence ascending
 //   BackwardInput  segments descending, after their Forward
-//   BackwardWeight a run of adjacent segments after their BackwardInput, runs descending; adds to
-//   the gradients, one chain over all rows
+//   BackwardWeight a run of adjacent segments after their BackwardInput, runs descending;
+//                  adds to the gradients, one chain over all rows
 //
 // Not thread-safe: one executor drives one stage. A unit borrows its backend, parameters and
 // workspace.
@@ -71,14 +71,14 @@ struct UnitContext {
   }
 };
 
-// The block's parts of the head that others read: losses and how they are summed.
+// The head: the unit that turns rows into losses.
 class LossUnit : public Unit {
  public:
-  // f64 [1]: sum of the losses of all segments forwarded since ResetLoss, in the order of the
-  // calls.
+  // f64 [1]: the losses of all segments forwarded since it was zeroed (Stage::ResetStepCounters),
+  // summed in the order of the calls.
   virtual kernels::Span loss_sum() const = 0;
-  // Losses of a segment's rows, and its logits before the soft-cap, [rows] and [rows, V]; until
-  // BackwardInput.
+  // Of a segment's rows: losses, [rows], and logits before the soft-cap, [rows, V], which
+  // BackwardInput turns into their gradient.
   virtual kernels::Span losses(const Segment& segment) const = 0;
   virtual kernels::Span logits(const Segment& segment) const = 0;
 };

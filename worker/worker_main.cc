@@ -5,17 +5,17 @@
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 
-#include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
+#include "cluster/channel.h"
+#include "cluster/job/resolve.h"
 #include "cluster/log.h"
-#include "cluster/loopback.h"
 #include "cluster/shard_store.h"
 #include "cluster/status_macros.h"
 #include "cluster/store.h"
@@ -25,18 +25,8 @@
 #include "worker/host.h"
 #include "worker/service.h"
 #include "worker/session.h"
+#include "worker/worker_flags.h"
 #include "worker/worker_id.h"
-
-ABSL_FLAG(std::string, coordinator, "", "address of the coordinator, host:port");
-ABSL_FLAG(std::string, state, "", "folder of this worker's store; made if it does not exist");
-ABSL_FLAG(std::string, listen, "127.0.0.1:0",
-          "address for other workers and the coordinator; port 0 takes a free one");
-ABSL_FLAG(int, threads, 1,
-          "threads that compute; 1 is best when a machine runs as many workers as it has cores");
-ABSL_FLAG(std::string, backend, "cpu", "cpu, or test: a CPU that behaves like a device, slowly");
-ABSL_FLAG(bool, serve_only, false, "serve the shards of earlier runs, take no stage");
-ABSL_FLAG(bool, insecure, false,
-          "allow --listen beyond loopback, without encryption or authentication");
 
 namespace carousel {
 namespace {
@@ -44,33 +34,12 @@ namespace {
 volatile std::sig_atomic_t stop_requested = 0;
 void RequestStop(int) { stop_requested = 1; }
 
-absl::Status CheckFlags() {
-  if (absl::GetFlag(FLAGS_coordinator).empty())
-    return absl::InvalidArgumentError(
-        "--coordinator is missing: the address of the coordinator, host:port");
-  if (absl::GetFlag(FLAGS_state).empty())
-    return absl::InvalidArgumentError("--state is missing: a folder for this worker's store");
-  const int threads = absl::GetFlag(FLAGS_threads);
-  if (threads < 1 || threads > 1024)
-    return absl::InvalidArgumentError(
-        absl::StrCat("--threads=", threads, " is not between 1 and 1024"));
-  const std::string listen = absl::GetFlag(FLAGS_listen);
-  if (!IsLoopback(listen) && !absl::GetFlag(FLAGS_insecure)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--listen=", listen,
-        " is reachable from other machines, and nothing is encrypted or authenticated; "
-        "add --insecure if the network is private"));
-  }
-  return absl::OkStatus();
-}
-
 struct Server {
   std::unique_ptr<grpc::Server> server;
   std::string address;
 };
 
-absl::StatusOr<Server> Listen(WorkerService* service) {
-  const std::string listen = absl::GetFlag(FLAGS_listen);
+absl::StatusOr<Server> Listen(const std::string& listen, WorkerService* service) {
   int port = 0;
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -80,8 +49,7 @@ absl::StatusOr<Server> Listen(WorkerService* service) {
   builder.SetMaxReceiveMessageSize(
       64 << 20);  // frames are 1 MiB; a manifest of the largest models is not
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 100);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  AcceptPings(&builder);
   Server server = {.server = builder.BuildAndStart()};
   if (server.server == nullptr || port == 0) {
     return absl::UnavailableError(absl::StrCat(
@@ -96,38 +64,37 @@ int64_t MemoryBytes() {
   return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
 }
 
-absl::StatusOr<Hello> HelloOf(const std::string& id, const std::string& address,
-                              const std::string& cluster) {
+absl::StatusOr<Hello> HelloOf(const WorkerFlags& flags, const std::string& id,
+                              const std::string& address, const std::string& cluster) {
   CAROUSEL_ASSIGN_OR_RETURN(const kernels::Isa isa, kernels::ChooseIsa());
   Hello hello;
   hello.set_isa(kernels::IsaName(isa));
   hello.set_memory_bytes(MemoryBytes());
   hello.set_version(std::string(kVersion));
+  hello.set_kernel_version(kKernelVersion);
   hello.set_worker(id);
   hello.set_cluster_id(cluster);
   hello.set_address(address);
-  hello.set_backend(absl::GetFlag(FLAGS_backend));
-  hello.set_threads(absl::GetFlag(FLAGS_threads));
-  hello.set_serves_only(absl::GetFlag(FLAGS_serve_only));
+  hello.set_backend(flags.backend);
+  hello.set_threads(flags.threads);
+  hello.set_serves_only(flags.serve_only);
   return hello;
 }
 
-absl::Status RunWorker() {
-  CAROUSEL_RETURN_IF_ERROR(CheckFlags());
+absl::Status RunWorker(const WorkerFlags& flags) {
+  CAROUSEL_RETURN_IF_ERROR(CheckFlags(flags));
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<Log> log, Log::Open({}));
-  const std::string folder = absl::GetFlag(FLAGS_state);
+  const std::string folder = flags.state;
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenRocksDbStore(folder));
   CAROUSEL_ASSIGN_OR_RETURN(const std::string id, WorkerIdOf(folder));
   CAROUSEL_ASSIGN_OR_RETURN(const std::optional<StoreIdentity> identity, ReadStoreIdentity(*store));
-  CAROUSEL_ASSIGN_OR_RETURN(
-      std::unique_ptr<kernels::Backend> backend,
-      kernels::NewBackend(absl::GetFlag(FLAGS_backend), absl::GetFlag(FLAGS_threads)));
+  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<kernels::Backend> backend,
+                            kernels::NewBackend(flags.backend, flags.threads));
 
   ShardStore shards(store.get());
   TransportRegistry transports;
-  WorkerService service(&transports, &shards, absl::GetFlag(FLAGS_backend),
-                        absl::GetFlag(FLAGS_threads));
-  CAROUSEL_ASSIGN_OR_RETURN(Server server, Listen(&service));
+  WorkerService service(&transports, &shards, flags.backend, flags.threads);
+  CAROUSEL_ASSIGN_OR_RETURN(Server server, Listen(flags.listen, &service));
   std::printf("worker %s listening on %s\n", id.c_str(), server.address.c_str());
   std::fflush(stdout);
 
@@ -137,8 +104,8 @@ absl::Status RunWorker() {
         {.backend = backend.get(), .shards = &shards, .transports = &transports, .log = log.get()});
     CAROUSEL_ASSIGN_OR_RETURN(
         const Hello hello,
-        HelloOf(id, server.address, identity.has_value() ? identity->cluster_id() : ""));
-    const SessionOptions session = {.coordinator = absl::GetFlag(FLAGS_coordinator),
+        HelloOf(flags, id, server.address, identity.has_value() ? identity->cluster_id() : ""));
+    const SessionOptions session = {.coordinator = flags.coordinator,
                                     .hello = hello,
                                     .on_welcome = [&](const Welcome& welcome) {
                                       return ClaimStore(*store, welcome.cluster_id(), kWorkerRole);
@@ -153,14 +120,37 @@ absl::Status RunWorker() {
 }  // namespace carousel
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
-      "Offers this machine to a coordinator.\n\n  worker --coordinator 127.0.0.1:7070 --state "
-      "/var/lib/carousel/worker");
-  absl::ParseCommandLine(argc, argv);
+  carousel::WorkerFlags flags;
+  CLI::App app(
+      "Offers this machine to a coordinator, until SIGTERM.\n\n"
+      "  worker --coordinator 127.0.0.1:7070 --state /var/lib/carousel/worker",
+      "worker");
+  app.add_option("--coordinator", flags.coordinator, "address of the coordinator, host:port");
+  app.add_option("--state", flags.state, "folder of this worker's store; made if it is missing");
+  app.add_option("--listen", flags.listen,
+                 "address for other workers and the coordinator, as they reach it; port 0 takes a "
+                 "free one");
+  app.add_option("--threads", flags.threads,
+                 "threads that compute; 1 is best when a machine runs as many workers as it has "
+                 "cores")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--backend", flags.backend,
+                 "cpu, or test: a CPU that behaves like a device, slowly")
+      ->check(CLI::IsMember({"cpu", "test"}));
+  app.add_flag("--serve-only,--serve_only", flags.serve_only,
+               "serve the shards of earlier runs, take no stage");
+  app.add_flag("--insecure", flags.insecure,
+               "allow --listen beyond loopback, without encryption or authentication");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // errors come back as statuses
   std::signal(SIGTERM, carousel::RequestStop);
   std::signal(SIGINT, carousel::RequestStop);
   std::signal(SIGPIPE, SIG_IGN);
-  const absl::Status status = carousel::RunWorker();
+  const absl::Status status = carousel::RunWorker(flags);
   if (status.ok()) return 0;
   std::fprintf(stderr, "worker: %s\n", std::string(status.message()).c_str());
   return absl::IsInvalidArgument(status) ? 2 : 1;

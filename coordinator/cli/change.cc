@@ -1,8 +1,12 @@
 // The verbs that change a job's state: pause, cancel, resume.
+#include <chrono>
 #include <cstdio>
+#include <future>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/figures.h"
 #include "coordinator/cli/message_json.h"
@@ -13,9 +17,32 @@ namespace {
 
 struct ChangeOptions {
   std::string job;
-  std::vector<std::string> sets;  // of resume
+  std::vector<std::string> sets;  // of resume, like the next
+  std::string dataset;
   double timeout = 0;
 };
+
+constexpr auto kPatience = std::chrono::seconds(2);
+
+// A call that returns when it has happened; if that takes long, stderr says what it waits for.
+template <typename Request>
+absl::StatusOr<Job> Await(const Client& client, Client::Method<Request, Job> method,
+                          const Request& request, double timeout) {
+  auto answer =
+      std::async(std::launch::async, [&] { return client.Ask(method, request, timeout); });
+  std::string said;
+  while (answer.wait_for(kPatience) != std::future_status::ready) {
+    JobRequest look;
+    look.set_job(request.job());
+    const absl::StatusOr<Job> job = client.Call(&Coordinator::Stub::GetJob, look);
+    if (!job.ok()) continue;
+    std::string news = absl::StrCat(job->job(), " is ", StateName(job->state()));
+    if (!job->reason().empty()) absl::StrAppend(&news, ": ", Printable(job->reason()));
+    if (news != said) std::fprintf(stderr, "%s\n", news.c_str());
+    said = news;
+  }
+  return answer.get();
+}
 
 Outcome Show(const Program& program, const Job& job) {
   if (program.output != OutputFormat::kTable) {
@@ -25,7 +52,8 @@ Outcome Show(const Program& program, const Job& job) {
   std::printf("%s is %s at step %lld of %lld\n", job.job().c_str(), StateName(job.state()).c_str(),
               static_cast<long long>(job.step()), static_cast<long long>(job.steps()));
   if (job.state() == PAUSED || job.state() == CANCELLED) {
-    std::fprintf(stderr, "`carousel resume %s` goes on from there\n", job.job().c_str());
+    std::fprintf(stderr, "`carousel resume %s%s` goes on from there\n", job.job().c_str(),
+                 AtCoordinator(program).c_str());
   }
   return ExitCode::kOk;
 }
@@ -35,7 +63,7 @@ Outcome Stop(const Program& program, const ChangeOptions& options,
   CAROUSEL_ASSIGN_OR_RETURN(const auto client, Connect(program));
   JobRequest request;
   request.set_job(options.job);
-  CAROUSEL_ASSIGN_OR_RETURN(const Job job, client->Ask(method, request, options.timeout));
+  CAROUSEL_ASSIGN_OR_RETURN(const Job job, Await(*client, method, request, options.timeout));
   return Show(program, job);
 }
 
@@ -44,9 +72,16 @@ Outcome Resume(const Program& program, const ChangeOptions& options) {
   ResumeJobRequest request;
   request.set_job(options.job);
   for (const std::string& set : options.sets) request.add_overrides(set);
-  CAROUSEL_ASSIGN_OR_RETURN(const Job job,
-                            client->Ask(&Coordinator::Stub::ResumeJob, request, options.timeout));
-  return Show(program, job);
+  if (!options.dataset.empty()) request.set_dataset(AbsolutePath(options.dataset));
+  const absl::StatusOr<Job> job =
+      Await(*client, &Coordinator::Stub::ResumeJob, request, options.timeout);
+  if (job.ok()) return Show(program, *job);
+  const std::string message(job.status().message());
+  if (options.dataset.empty() && absl::StrContains(message, "data.dataset:")) {
+    return absl::Status(job.status().code(),
+                        message + "\nif it lies elsewhere now, name the place with --dataset DIR");
+  }
+  return job.status();
 }
 
 void AddCommon(CLI::App* verb, Program* program, ChangeOptions* options) {
@@ -65,7 +100,8 @@ void AddCommon(CLI::App* verb, Program* program, ChangeOptions* options) {
 
 void AddPause(CLI::App* app, Program* program) {
   auto options = std::make_shared<ChangeOptions>();
-  CLI::App* verb = app->add_subcommand("pause", "Stop a job at a step boundary, to go on later");
+  CLI::App* verb =
+      app->add_subcommand("pause", "Stop a job at a step boundary, to be resumed later");
   verb->footer(
       "Returns once the checkpoint of its last step is committed. Its workers are free then.\n\n"
       "Example:\n"
@@ -78,11 +114,11 @@ void AddPause(CLI::App* app, Program* program) {
 
 void AddCancel(CLI::App* app, Program* program) {
   auto options = std::make_shared<ChangeOptions>();
-  CLI::App* verb = app->add_subcommand("cancel", "Stop a job at a step boundary, for good");
+  CLI::App* verb = app->add_subcommand("cancel", "Stop a job at a step boundary, as given up");
   verb->footer(
-      "Returns once the checkpoint of its last step is committed; `carousel resume` could still go "
-      "on\n"
-      "from it.\n\n"
+      "Returns once the checkpoint of its last step is committed. Unlike a paused job, one\n"
+      "that is cancelled counts as over: `carousel wait` and `watch` exit with 103 instead of\n"
+      "104. Nothing is deleted, so `carousel resume` can still go on from that checkpoint.\n\n"
       "Example:\n"
       "  carousel cancel smoke-1");
   AddCommon(verb, program, options.get());
@@ -96,14 +132,18 @@ void AddResume(CLI::App* app, Program* program) {
   CLI::App* verb = app->add_subcommand(
       "resume", "Let a paused, cancelled or failed job go on from its checkpoint");
   verb->footer(
-      "Returns once it runs. Only pipeline.* can be changed: stages, schedule and segments change "
-      "no\n"
-      "bit of the result; everything else is the job's contract.\n\n"
+      "Returns once it runs. Only pipeline.* can be set: stages, schedule and segments change\n"
+      "no bit of the result. A dataset that has moved is named with --dataset; it must be the\n"
+      "same data.\n\n"
       "Examples:\n"
       "  carousel resume smoke-1\n"
-      "  carousel resume smoke-1 --set pipeline.stages=3 --set pipeline.schedule=gpipe");
+      "  carousel resume smoke-1 --set pipeline.stages=3 --set pipeline.schedule=gpipe\n"
+      "  carousel resume smoke-1 --dataset /mnt/new/corpus");
   AddCommon(verb, program, options.get());
   AddSetOption(verb, &options->sets, "a field of pipeline.*; may be repeated");
+  verb->add_option("--dataset", options->dataset,
+                   "where the job's dataset lies now, for coordinator and workers [where it lay]")
+      ->type_name("DIR");
   verb->callback([=] { program->run = [=] { return Resume(*program, *options); }; });
 }
 

@@ -1,7 +1,6 @@
 #include "coordinator/cli/child_process.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -11,6 +10,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -29,13 +29,13 @@ void CloseRange(unsigned first, unsigned last) {
 }
 
 // Between fork and exec: system calls only, other threads may hold any lock.
-[[noreturn]] void BecomeChild(char* const* argv, pid_t parent, int out, int log, int inherited) {
+[[noreturn]] void BecomeChild(char* const* argv, pid_t parent, int log, int inherited) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);  // it died before the line above
   const int null = open("/dev/null", O_RDONLY);
   dup2(null, STDIN_FILENO);
-  dup2(out, STDOUT_FILENO);
+  dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
   if (inherited > STDERR_FILENO) {
     fcntl(inherited, F_SETFD, 0);
@@ -53,6 +53,17 @@ void CloseRange(unsigned first, unsigned last) {
   _exit(127);
 }
 
+// The first whole line behind byte `from` of `file` that begins with `words`.
+std::optional<std::string> FindLine(const std::string& file, int64_t from,
+                                    const std::string& words) {
+  std::ifstream in(file);
+  in.seekg(from);
+  for (std::string line; std::getline(in, line) && !in.eof();) {
+    if (line.starts_with(words)) return line;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOptions& options) {
@@ -62,29 +73,20 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOpt
   const FileDescriptor log(
       open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (log.get() < 0) return FileError(errno, "write", options.log);
-  int pipe_ends[2];
-  if (pipe2(pipe_ends, O_CLOEXEC) != 0) return FileError(errno, "open a pipe for", options.name);
+  const int64_t log_before = lseek(log.get(), 0, SEEK_END);
   std::vector<char*> argv;
   for (const std::string& argument : options.argv)
     argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   const pid_t parent = getpid();
   const pid_t pid = fork();
-  if (pid == 0) BecomeChild(argv.data(), parent, pipe_ends[1], log.get(), options.inherited);
-  const int error = errno;
-  close(pipe_ends[1]);
-  if (pid < 0) {
-    close(pipe_ends[0]);
-    return FileError(error, "start", options.argv[0]);
-  }
+  if (pid == 0) BecomeChild(argv.data(), parent, log.get(), options.inherited);
+  if (pid < 0) return FileError(errno, "start", options.argv[0]);
   setpgid(pid, pid);  // whichever of us comes first
-  return std::unique_ptr<ChildProcess>(new ChildProcess(options, pid, pipe_ends[0]));
+  return std::unique_ptr<ChildProcess>(new ChildProcess(options, pid, log_before));
 }
 
-ChildProcess::~ChildProcess() {
-  Kill();
-  close(stdout_);
-}
+ChildProcess::~ChildProcess() { Kill(); }
 
 bool ChildProcess::Running() {
   if (!running_) return false;
@@ -93,23 +95,25 @@ bool ChildProcess::Running() {
   return running_;
 }
 
-absl::StatusOr<std::string> ChildProcess::FirstLine(std::chrono::seconds patience) {
+absl::StatusOr<std::string> ChildProcess::WaitForLine(const std::string& words,
+                                                      std::chrono::seconds patience,
+                                                      const Abandoned& abandoned) {
   const auto until = std::chrono::steady_clock::now() + patience;
-  std::string line;
   while (std::chrono::steady_clock::now() < until) {
-    pollfd waiting = {stdout_, POLLIN, 0};
-    if (poll(&waiting, 1, 100) <= 0) continue;
-    char c = 0;
-    const ssize_t got = read(stdout_, &c, 1);
-    if (got <= 0) {
-      WaitOrKill(until);
-      return absl::UnavailableError(Obituary());
+    const bool ended = !Running();  // before the look at what it said, so that nothing is missed
+    if (const auto line = FindLine(options_.log, log_before_, words)) return *line;
+    if (ended) return absl::UnavailableError(Obituary());
+    if (abandoned()) {
+      return absl::CancelledError(absl::StrCat("interrupted while ", options_.name, " started"));
     }
-    if (c == '\n') return line;
-    line += c;
+    std::this_thread::sleep_for(kPoll);
   }
-  return absl::UnavailableError(absl::StrCat(options_.name, " said nothing for ", patience.count(),
-                                             " s\n", LastLines(options_.log, kLastLines)));
+  std::string error = absl::StrCat(options_.name, " (", options_.argv[0], ") did not say '", words,
+                                   "' within ", patience.count(), " s; is it the right program?");
+  if (const std::string last = LastLines(options_.log, kLastLines); !last.empty()) {
+    absl::StrAppend(&error, "\n", last);
+  }
+  return absl::UnavailableError(error);
 }
 
 void ChildProcess::RequestStop() {

@@ -5,20 +5,22 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/cli/interrupts.h"
 
 namespace carousel {
 
 struct ChildOptions {
   std::string name;               // "worker-1", for messages
   std::vector<std::string> argv;  // [0]: the path of the binary
-  std::string log;     // file that gets its stderr, and its stdout but for the first line
-  int inherited = -1;  // a descriptor that it keeps open
+  std::string log;                // file that all it says is appended to
+  int inherited = -1;             // a descriptor that it keeps open
 };
 
 // To be used by the thread that started it: the kernel ties the child's life to that thread.
@@ -32,8 +34,10 @@ class ChildProcess {
 
   bool Running();
 
-  // The first line of its stdout; an error if it ends or says nothing before.
-  absl::StatusOr<std::string> FirstLine(std::chrono::seconds patience);
+  // The first line it says that begins with `words`; an error if it ends, or `patience` does,
+  // before it is said.
+  absl::StatusOr<std::string> WaitForLine(const std::string& words, std::chrono::seconds patience,
+                                          const Abandoned& abandoned);
 
   // Asks it to stop; kills it if it does not within `patience`.
   void RequestStop();
@@ -44,12 +48,12 @@ class ChildProcess {
   std::string Obituary() const;
 
  private:
-  ChildProcess(ChildOptions options, pid_t pid, int stdout_pipe)
-      : options_(std::move(options)), pid_(pid), stdout_(stdout_pipe) {}
+  ChildProcess(ChildOptions options, pid_t pid, int64_t log_before)
+      : options_(std::move(options)), pid_(pid), log_before_(log_before) {}
 
   const ChildOptions options_;
   const pid_t pid_;
-  int stdout_;  // reading end
+  const int64_t log_before_;  // bytes that the log had when it started
   bool running_ = true;
   int wait_status_ = 0;
 };

@@ -47,9 +47,7 @@ void PrintJob(const Job& job) {
                                         ? "none yet"
                                         : absl::StrCat("of step ", job.committed_step()));
   if (!job.stages().empty()) {
-    fields.emplace_back(
-        "pipeline", absl::StrCat(PlanText(job), "; bubble ", Percent(job.measured_bubble_ratio()),
-                                 ", predicted ", Percent(job.predicted_bubble_ratio())));
+    fields.emplace_back("pipeline", absl::StrCat(PlanText(job), "; ", BubbleText(job)));
   }
   fields.emplace_back("submitted", TimeOfDay(job.submitted_at()));
   fields.emplace_back("contract", job.contract());

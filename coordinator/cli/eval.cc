@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -47,9 +46,7 @@ Outcome Eval(const Program& program, const EvalOptions& options) {
   CAROUSEL_ASSIGN_OR_RETURN(*request.mutable_job(), OnlyJob(served.client(), options.job));
   request.set_step(options.step);
   request.set_max_tokens(options.max_tokens);
-  if (!options.dataset.empty()) {
-    request.set_dataset(std::filesystem::absolute(options.dataset).lexically_normal().string());
-  }
+  if (!options.dataset.empty()) request.set_dataset(AbsolutePath(options.dataset));
   CAROUSEL_ASSIGN_OR_RETURN(const EvaluateProgress result, Evaluate(served.client(), request));
   if (program.output != OutputFormat::kTable) {
     nlohmann::ordered_json document = {{"job", request.job()}};
@@ -74,9 +71,8 @@ void AddEval(CLI::App* app, Program* program) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App* verb = app->add_subcommand("eval", "Held-out loss of a checkpoint");
   verb->footer(
-      "Perplexity and bits per byte on the held-out blocks of the job's dataset, computed by a "
-      "free\n"
-      "worker. With --state the stores of a `carousel local` run are opened for it.\n\n"
+      "Perplexity and bits per byte on the held-out blocks of the job's dataset, computed by\n"
+      "a free worker. With --state the stores of a `carousel local` run are opened for it.\n\n"
       "Examples:\n"
       "  carousel eval smoke-1\n"
       "  carousel eval smoke-1 --step 200 --dataset /data/other -o json\n"
@@ -92,9 +88,7 @@ void AddEval(CLI::App* app, Program* program) {
       ->type_name("N")
       ->check(CLI::PositiveNumber);
   AddServerOptions(verb, program, &options->server);
-  verb->add_option("--threads", options->server.threads, "with --state: threads that compute [1]")
-      ->type_name("T")
-      ->check(CLI::Range(1, 1024));
+  AddThreadsOption(verb, &options->server);
   AddOutputOption(verb, program);
   verb->callback([=] { program->run = [=] { return Eval(*program, *options); }; });
 }

@@ -1,5 +1,6 @@
 #include "coordinator/cli/figures.h"
 
+#include <algorithm>
 #include <cmath>
 #include <ctime>
 
@@ -64,10 +65,16 @@ std::string ProgressText(const Job& job) {
   absl::StrAppend(&text, "  loss ", LossText(job.loss()), "  perplexity ", Perplexity(job.loss()),
                   "  ", Grouped(job.tokens()), " tokens");
   if (job.tokens_per_second() > 0) {
-    absl::StrAppend(&text, "  ", Grouped(std::llround(job.tokens_per_second())), " tokens/s  eta ",
-                    Duration(job.eta_seconds()));
+    absl::StrAppend(&text, "  ", Grouped(std::llround(job.tokens_per_second())), " tokens/s");
+    if (job.step() < job.steps()) absl::StrAppend(&text, "  eta ", Duration(job.eta_seconds()));
   }
   return text;
+}
+
+std::string BubbleText(const Job& job) {
+  const double measured = job.measured_bubble_ratio();
+  return absl::StrCat("bubble ", measured == 0 ? "-" : Percent(std::max(0.0, measured)),
+                      ", predicted ", Percent(job.predicted_bubble_ratio()));
 }
 
 std::string PlanText(const Job& job) {

@@ -20,6 +20,9 @@ std::string Perplexity(double loss);      // 8.36
 // "step 12/440  loss 2.1234  perplexity 8.36  49,152 tokens  12,345 tokens/s  eta 3 min 20 s"
 std::string ProgressText(const Job& job);
 
+// "bubble 12 %, predicted 10 %", with a dash for what was not measured.
+std::string BubbleText(const Job& job);
+
 // "1f1b, 3 stages, 2 segments"
 std::string PlanText(const Job& job);
 

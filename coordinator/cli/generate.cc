@@ -1,7 +1,6 @@
-#include <unistd.h>
-
+#include <algorithm>
 #include <cstdio>
-#include <random>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/data/printable.h"
@@ -31,10 +30,11 @@ size_t Unfinished(const std::string& text) {
   return 0;
 }
 
-// Writes text as it comes; unless `raw`, made safe for a terminal, whole characters at a time.
+// Writes text as it comes: as it is if `raw`, else whole characters at a time, made safe for a
+// terminal or as documents with the field "text".
 class TextWriter {
  public:
-  explicit TextWriter(bool raw) : raw_(raw) {}
+  TextWriter(OutputFormat format, bool raw) : format_(format), raw_(raw) {}
   ~TextWriter() { Write(held_); }
 
   bool Add(const std::string& piece) {
@@ -47,11 +47,14 @@ class TextWriter {
 
  private:
   void Write(const std::string& text) const {
+    if (text.empty()) return;
+    if (format_ != OutputFormat::kTable) return PrintNext({{"text", text}}, format_);
     const std::string shown = raw_ ? text : Printable(text);
     std::fwrite(shown.data(), 1, shown.size(), stdout);
     std::fflush(stdout);
   }
 
+  const OutputFormat format_;
   const bool raw_;
   std::string held_;
 };
@@ -65,16 +68,17 @@ Outcome Generate(const Program& program, const GenerateOptions& options) {
   request.set_max_tokens(options.max_tokens);
   request.set_temperature(options.temperature);
   request.set_seed(options.seed);
+  const bool table = program.output == OutputFormat::kTable;
   grpc::ClientContext context;
   const auto reader = served.client().stub().Generate(&context, request);
   {
-    TextWriter writer(options.raw);
-    writer.Add(options.prompt);
+    TextWriter writer(program.output, options.raw);
+    if (table) writer.Add(options.prompt);
     CAROUSEL_RETURN_IF_ERROR(ReadAll<GeneratedText>(
         served.client(), &context, reader.get(),
         [&](const GeneratedText& piece) { return writer.Add(piece.text()); }));
   }
-  if (!options.raw) std::printf("\n");
+  if (table && !options.raw) std::printf("\n");
   return ExitCode::kOk;
 }
 
@@ -84,11 +88,11 @@ void AddGenerate(CLI::App* app, Program* program) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* verb = app->add_subcommand("generate", "Text from a checkpoint");
   verb->footer(
-      "Continues the prompt token by token on stdout, computed by a free worker. The same "
-      "checkpoint,\n"
-      "prompt, temperature and seed give the same text. Bytes that a terminal could obey are shown "
-      "as\n"
-      "\\xNN unless --raw.\n\n"
+      "Continues the prompt token by token on stdout, computed by a free worker. The same\n"
+      "checkpoint, prompt, temperature and seed give the same text. Bytes that a terminal\n"
+      "could obey are shown as \\xNN unless --raw. -o json prints an object for each piece,\n"
+      "without the prompt, with the field \"text\"; bytes in it that are not UTF-8 become\n"
+      "U+FFFD.\n\n"
       "Examples:\n"
       "  carousel generate smoke-1 --prompt 'The word ' --max-tokens 300\n"
       "  carousel generate smoke-1 --temperature 0        always the most likely token\n"
@@ -107,11 +111,10 @@ void AddGenerate(CLI::App* app, Program* program) {
   verb->add_option("--step", options->step, "checkpoint of this step [the newest]")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
-  verb->add_flag("--raw", options->raw, "write the bytes as they are");
+  verb->add_flag("--raw", options->raw, "write the bytes as they are")
+      ->excludes(AddOutputOption(verb, program));
   AddServerOptions(verb, program, &options->server);
-  verb->add_option("--threads", options->server.threads, "with --state: threads that compute [1]")
-      ->type_name("T")
-      ->check(CLI::Range(1, 1024));
+  AddThreadsOption(verb, &options->server);
   verb->callback([=] { program->run = [=] { return Generate(*program, *options); }; });
 }
 

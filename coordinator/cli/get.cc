@@ -51,11 +51,10 @@ Outcome GetJobs(const Program& program, const GetOptions& options) {
   return ExitCode::kOk;
 }
 
-Outcome GetNodes(const Program& program, const GetOptions& options) {
-  CAROUSEL_ASSIGN_OR_RETURN(const Served served, Serve(program, options.server, false));
-  CAROUSEL_ASSIGN_OR_RETURN(
-      const ListNodesResponse nodes,
-      served.client().Call(&Coordinator::Stub::ListNodes, ListNodesRequest()));
+Outcome GetNodes(const Program& program, const GetOptions&) {
+  CAROUSEL_ASSIGN_OR_RETURN(const auto client, Connect(program));
+  CAROUSEL_ASSIGN_OR_RETURN(const ListNodesResponse nodes,
+                            client->Call(&Coordinator::Stub::ListNodes, ListNodesRequest()));
   const auto row = [](const Node& node) -> std::vector<std::string> {
     return {node.worker(),
             node.alive() ? "alive" : "lost",
@@ -95,7 +94,11 @@ using GetOutcome = Outcome (*)(const Program&, const GetOptions&);
 CLI::App* AddKind(CLI::App* get, Program* program, const std::string& name, const std::string& help,
                   const std::shared_ptr<GetOptions>& options, GetOutcome run) {
   CLI::App* kind = get->add_subcommand(name, help);
-  AddServerOptions(kind, program, &options->server);
+  if (run == GetNodes) {
+    AddCoordinatorOption(kind, program);  // there are none without
+  } else {
+    AddServerOptions(kind, program, &options->server);
+  }
   AddOutputOption(kind, program);
   kind->callback([=] { program->run = [=] { return run(*program, *options); }; });
   return kind;

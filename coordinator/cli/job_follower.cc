@@ -18,30 +18,33 @@ void JobFollower::Read(const std::string& job) {
   request.set_job(job);
   const auto reader = client_->stub().WatchJob(&context_, request);
   const absl::Status status = ReadAll<Job>(*client_, &context_, reader.get(), [&](const Job& view) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     news_ = view;
-    changed_.notify_all();
+    changed_.NotifyAll();
     return true;
   });
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   ended_ = true;
   status_ = status;
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 std::optional<Job> JobFollower::WaitForNews(std::chrono::milliseconds patience) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait_for(lock, patience, [this] { return news_.has_value() || ended_; });
+  const auto until = std::chrono::steady_clock::now() + patience;
+  const MutexLock lock(&mutex_);
+  while (!news_.has_value() && !ended_ && std::chrono::steady_clock::now() < until) {
+    changed_.WaitFor(&mutex_, until - std::chrono::steady_clock::now());
+  }
   return std::exchange(news_, std::nullopt);
 }
 
 bool JobFollower::ended() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   return ended_ && !news_.has_value();
 }
 
 absl::Status JobFollower::status() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   return status_;
 }
 

@@ -5,13 +5,12 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 
 #include "absl/status/status.h"
+#include "cluster/mutex.h"
 #include "coordinator/cli/client.h"
 #include "proto/coordinator.pb.h"
 
@@ -35,11 +34,11 @@ class JobFollower {
 
   const Client* const client_;
   grpc::ClientContext context_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<Job> news_;
-  bool ended_ = false;
-  absl::Status status_;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::optional<Job> news_ ABSL_GUARDED_BY(mutex_);
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

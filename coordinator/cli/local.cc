@@ -16,6 +16,7 @@ namespace carousel {
 namespace {
 
 constexpr int kDefaultWorkers = 4;  // at most, one a core
+constexpr char kInterruptedEarly[] = "interrupted before the job started";
 
 struct LocalOptions {
   JobFileOptions job;
@@ -44,13 +45,31 @@ absl::StatusOr<int> ChooseWorkers(const JobSpec& spec, int given) {
 }
 
 absl::StatusOr<std::string> ChooseFolder(const LocalOptions& options, const JobSpec& spec) {
-  return options.state.empty() ? DefaultStateFolder(spec.name()) : options.state;
+  if (!options.state.empty()) return AbsolutePath(options.state);
+  return DefaultStateFolder(spec.name());
 }
 
-void PrintResult(const Program& program, const LocalResult& result, const std::string& folder,
-                 bool finished) {
+// With what is not known of a job that has not come to be looked at as null.
+nlohmann::ordered_json ResultToJson(const LocalResult& result) {
+  if (result.job.job().empty()) {
+    return {{"job", nullptr},
+            {"state", StateName(PAUSED)},
+            {"reason", kInterruptedEarly},
+            {"step", nullptr},
+            {"loss", nullptr},
+            {"perplexity", nullptr},
+            {"tokens", nullptr},
+            {"state_digest", nullptr}};
+  }
+  nlohmann::ordered_json document = JobToJson(result.job);
+  document.erase("recent");
+  return document;
+}
+
+void PrintResult(const Program& program, const LocalResult& result, const std::string& folder) {
   const Job& job = result.job;
   if (program.output == OutputFormat::kTable) {
+    if (job.job().empty()) return;
     std::printf("%s is %s: step %lld of %lld", job.job().c_str(), StateName(job.state()).c_str(),
                 static_cast<long long>(job.step()), static_cast<long long>(job.steps()));
     if (job.step() > 0) {
@@ -62,35 +81,60 @@ void PrintResult(const Program& program, const LocalResult& result, const std::s
     std::fflush(stdout);
     return;
   }
-  nlohmann::ordered_json document = JobToJson(job);
-  document.erase("recent");
+  nlohmann::ordered_json document = ResultToJson(result);
   document["tokens_per_second"] = nullptr;  // not known of a job that was finished before
   document["seconds"] = result.seconds;     // of this run
   if (result.tokens_per_second > 0) document["tokens_per_second"] = result.tokens_per_second;
   document["state_folder"] = folder;
-  if (!finished) document["resume"] = CommandLine(program.argv);
+  if (job.state() != DONE) document["resume"] = CommandLine(program.argv);
   PrintDocument(document, program.output);
 }
 
+// Where things stand, and the way on.
+std::string WayOn(const LocalResult& result, const std::string& folder) {
+  if (result.job.job().empty()) return absl::StrCat(kInterruptedEarly, ". Start it with:");
+  const int64_t committed = result.job.committed_step();
+  return absl::StrCat(
+      committed > 0 ? absl::StrCat("the checkpoint of step ", committed, " is in ", folder)
+                    : "there is no checkpoint yet",
+      ". ", result.job.state() == FAILED ? "Try again from there" : "Go on", " with:");
+}
+
 ExitCode Report(const Program& program, const LocalResult& result, const std::string& folder) {
-  const bool finished = result.job.state() == DONE;
-  PrintResult(program, result, folder, finished);
-  if (finished) return ExitCode::kOk;
+  PrintResult(program, result, folder);
+  if (result.job.state() == DONE) return ExitCode::kOk;
   if (!result.fallen.empty()) std::fprintf(stderr, "carousel: %s\n", result.fallen.c_str());
   if (result.fallen.empty() && !result.interrupted && !result.job.reason().empty()) {
     std::fprintf(stderr, "carousel: %s is %s: %s\n", result.job.job().c_str(),
                  StateName(result.job.state()).c_str(), result.job.reason().c_str());
   }
-  const int64_t committed = result.job.committed_step();
-  std::fprintf(stderr, "everything is stopped; %s. %s with:\n  %s\n",
-               committed > 0
-                   ? absl::StrCat("the checkpoint of step ", committed, " is in ", folder).c_str()
-                   : "there is no checkpoint yet",
-               result.job.state() == FAILED ? "Try again from there" : "Go on",
+  std::fprintf(stderr, "everything is stopped; %s\n  %s\n", WayOn(result, folder).c_str(),
                CommandLine(program.argv).c_str());
   if (result.interrupted) return ExitCode::kInterrupted;
   const ExitCode code = ExitCodeOf(result.job.state());
   return code == ExitCode::kOk ? ExitCode::kError : code;
+}
+
+// Starts what the job needs, trains, and stops it again. kCancelled: interrupted before the state
+// folder could be looked at.
+absl::StatusOr<LocalResult> Train(const JobSpec& spec, const WorkerOptions& workers,
+                                  const std::string& path) {
+  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<StateFolder> folder,
+                            StateFolder::Take(path, Interrupted));
+  CAROUSEL_ASSIGN_OR_RETURN(const auto cluster,
+                            LocalCluster::Start(std::move(folder), Interrupted));
+  CAROUSEL_RETURN_IF_ERROR(PauseQueued(cluster->client()));
+  ProgressView view(stderr);
+  view.Note(absl::StrCat("state folder ", path, ", coordinator at ", cluster->client().address()));
+  LocalRun run(cluster.get(), &view);
+  CAROUSEL_ASSIGN_OR_RETURN(const std::optional<Job> stored, run.FindStored(spec));
+  if (stored.has_value() && stored->state() == DONE) return LocalResult{.job = *stored};
+  const absl::Status attached = cluster->StartWorkers(workers, Interrupted);
+  if (absl::IsCancelled(attached)) {
+    return LocalResult{.job = stored.value_or(Job()), .interrupted = true};
+  }
+  CAROUSEL_RETURN_IF_ERROR(attached);
+  return run.Run(spec, stored);
 }
 
 Outcome RunLocal(const Program& program, const LocalOptions& options) {
@@ -99,22 +143,12 @@ Outcome RunLocal(const Program& program, const LocalOptions& options) {
   WorkerOptions workers = options.workers;
   CAROUSEL_ASSIGN_OR_RETURN(workers.workers, ChooseWorkers(spec, workers.workers));
   CAROUSEL_ASSIGN_OR_RETURN(const std::string path, ChooseFolder(options, spec));
-  CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<StateFolder> folder, StateFolder::Take(path));
-  CAROUSEL_ASSIGN_OR_RETURN(const auto cluster, LocalCluster::Start(std::move(folder)));
-  CAROUSEL_RETURN_IF_ERROR(PauseQueued(cluster->client()));
-  ProgressView view(stderr);
-  view.Note(absl::StrCat("state folder ", cluster->folder().path(), ", coordinator at ",
-                         cluster->client().address()));
-  LocalRun run(cluster.get(), &view);
-  CAROUSEL_ASSIGN_OR_RETURN(const std::optional<Job> stored, run.FindStored(spec));
-  if (stored.has_value() && stored->state() == DONE) {
-    PrintResult(program, {.job = *stored}, cluster->folder().path(), /*finished=*/true);
-    return ExitCode::kOk;
+  absl::StatusOr<LocalResult> result = Train(spec, workers, path);
+  if (absl::IsCancelled(result.status()) && Interrupted()) {
+    result = LocalResult{.interrupted = true};
   }
-  CAROUSEL_RETURN_IF_ERROR(cluster->StartWorkers(workers, [] { return InterruptsSoFar() > 0; }));
-  CAROUSEL_ASSIGN_OR_RETURN(const LocalResult result, run.Run(spec, stored));
-  cluster->Stop();
-  return Report(program, result, cluster->folder().path());
+  CAROUSEL_RETURN_IF_ERROR(result.status());
+  return Report(program, *result, path);
 }
 
 }  // namespace
@@ -125,13 +159,11 @@ void AddLocal(CLI::App* app, Program* program) {
       "local",
       "Train a job on this machine: a coordinator and workers, started and stopped for it");
   verb->footer(
-      "Everything that the job leaves behind is in its state folder. Started again on the same "
-      "folder\n"
-      "it goes on from the last checkpoint, with any number of workers and the same bits; a "
-      "finished\n"
-      "job is reported at once, another contract is refused. Ctrl-C pauses the job at a step "
-      "boundary,\n"
-      "writes its checkpoint, stops everything and prints the command that goes on.\n\n"
+      "Everything that the job leaves behind is in its state folder. Started again on the\n"
+      "same folder it goes on from the last checkpoint, with any number of workers and the\n"
+      "same bits; a finished job is reported at once, another contract is refused. Ctrl-C\n"
+      "pauses the job at a step boundary, writes its checkpoint, stops everything and prints\n"
+      "the command that goes on.\n\n"
       "Examples:\n"
       "  carousel local cluster/jobs/smoke.yaml\n"
       "  carousel local job.yaml --workers 3 --steps 600 --state /data/run1 -o json");

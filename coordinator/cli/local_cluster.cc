@@ -47,15 +47,17 @@ absl::StatusOr<std::string> FindBinary(const std::string& name) {
 }
 
 absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Start(
-    std::unique_ptr<StateFolder> folder) {
+    std::unique_ptr<StateFolder> folder, const Abandoned& abandoned) {
   std::unique_ptr<LocalCluster> cluster(new LocalCluster(std::move(folder)));
-  CAROUSEL_RETURN_IF_ERROR(cluster->StartCoordinator());
+  const absl::Status started = cluster->StartCoordinator(abandoned);
+  if (!started.ok()) cluster->Stop(/*kill=*/true);  // it may not have come to where it listens
+  CAROUSEL_RETURN_IF_ERROR(started);
   return cluster;
 }
 
 LocalCluster::~LocalCluster() { Stop(); }
 
-absl::Status LocalCluster::StartCoordinator() {
+absl::Status LocalCluster::StartCoordinator(const Abandoned& abandoned) {
   CAROUSEL_ASSIGN_OR_RETURN(const std::string binary, FindBinary("coordinator"));
   ChildOptions options;
   options.name = "coordinator";
@@ -63,12 +65,9 @@ absl::Status LocalCluster::StartCoordinator() {
   options.log = folder_->Log("coordinator");
   options.inherited = folder_->lock();
   CAROUSEL_ASSIGN_OR_RETURN(coordinator_, ChildProcess::Start(options));
-  CAROUSEL_ASSIGN_OR_RETURN(const std::string line, coordinator_->FirstLine(kStartPatience));
-  const size_t at = line.find(kListening);
-  if (at == std::string::npos) {
-    return absl::InternalError(absl::StrCat(binary, " said '", line, "'; is it our coordinator?"));
-  }
-  CAROUSEL_ASSIGN_OR_RETURN(client_, Client::Connect(line.substr(at + sizeof kListening - 1)));
+  CAROUSEL_ASSIGN_OR_RETURN(const std::string line,
+                            coordinator_->WaitForLine(kListening, kStartPatience, abandoned));
+  CAROUSEL_ASSIGN_OR_RETURN(client_, Client::Connect(line.substr(sizeof kListening - 1)));
   return absl::OkStatus();
 }
 
@@ -106,8 +105,7 @@ absl::StatusOr<bool> LocalCluster::AllAttached() const {
   return true;
 }
 
-absl::Status LocalCluster::StartWorkers(const WorkerOptions& options,
-                                        const std::function<bool()>& abandoned) {
+absl::Status LocalCluster::StartWorkers(const WorkerOptions& options, const Abandoned& abandoned) {
   const std::vector<int> known = folder_->Workers();
   for (int number = 0; number < options.workers; ++number) {
     CAROUSEL_RETURN_IF_ERROR(StartWorker(number, options, /*serve_only=*/false));

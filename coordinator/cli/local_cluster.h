@@ -2,7 +2,6 @@
 // `carousel local` is made of, and what serves a folder to verbs that only look.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "coordinator/cli/child_process.h"
 #include "coordinator/cli/client.h"
+#include "coordinator/cli/interrupts.h"
 #include "coordinator/cli/state_folder.h"
 
 namespace carousel {
@@ -26,15 +26,16 @@ class LocalCluster {
  public:
   // Starts the coordinator and connects to it. No worker yet, so nothing runs: a job that still
   // stands in the queue can be looked at before it starts.
-  static absl::StatusOr<std::unique_ptr<LocalCluster>> Start(std::unique_ptr<StateFolder> folder);
+  static absl::StatusOr<std::unique_ptr<LocalCluster>> Start(std::unique_ptr<StateFolder> folder,
+                                                             const Abandoned& abandoned);
   ~LocalCluster();  // Stop
 
   const Client& client() const { return *client_; }
   const StateFolder& folder() const { return *folder_; }
 
   // Starts the workers; folders of earlier, more numerous runs are opened to serve their shards.
-  // Returns once all are attached; kCancelled as soon as `abandoned` says so.
-  absl::Status StartWorkers(const WorkerOptions& options, const std::function<bool()>& abandoned);
+  // Returns once all are attached.
+  absl::Status StartWorkers(const WorkerOptions& options, const Abandoned& abandoned);
 
   // The first child that has ended; nullptr: all stand.
   const ChildProcess* Fallen();
@@ -48,7 +49,7 @@ class LocalCluster {
  private:
   explicit LocalCluster(std::unique_ptr<StateFolder> folder) : folder_(std::move(folder)) {}
 
-  absl::Status StartCoordinator();
+  absl::Status StartCoordinator(const Abandoned& abandoned);
   absl::Status StartWorker(int number, const WorkerOptions& options, bool serve_only);
   absl::StatusOr<bool> AllAttached() const;
 

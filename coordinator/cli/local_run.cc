@@ -63,6 +63,8 @@ absl::Status LocalRun::Resume(const JobSpec& spec, const Job& stored) {
   request.add_overrides(absl::StrCat("pipeline.stages=", wishes.stages()));
   request.add_overrides(absl::StrCat("pipeline.schedule=", JobDialect().NameOf(*schedule)));
   request.add_overrides(absl::StrCat("pipeline.segments=", wishes.segments()));
+  request.set_dataset(spec.data().dataset());  // it may have moved
+  *request.mutable_checkpoint() = spec.checkpoint();
   std::future<absl::Status> resumed = std::async(std::launch::async, [this, request] {
     return cluster_->client().Ask(&Coordinator::Stub::ResumeJob, request).status();
   });

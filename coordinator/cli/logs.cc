@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
@@ -22,9 +23,14 @@ Outcome Logs(const Program& program, const LogsOptions& options) {
   grpc::ClientContext context;
   const auto reader = client->stub().StreamLogs(&context, request);
   CAROUSEL_RETURN_IF_ERROR(
-      ReadAll<LogEntry>(*client, &context, reader.get(), [](const LogEntry& entry) {
-        std::printf("%s\n", Printable(entry.line()).c_str());
-        return std::fflush(stdout) == 0;
+      ReadAll<LogEntry>(*client, &context, reader.get(), [&](const LogEntry& entry) {
+        if (program.output == OutputFormat::kTable) {
+          std::printf("%s\n", Printable(entry.line()).c_str());
+          std::fflush(stdout);
+        } else {
+          PrintNext({{"line", entry.line()}}, program.output);
+        }
+        return std::ferror(stdout) == 0;
       }));
   return ExitCode::kOk;
 }
@@ -35,7 +41,8 @@ void AddLogs(CLI::App* app, Program* program) {
   auto options = std::make_shared<LogsOptions>();
   CLI::App* verb = app->add_subcommand("logs", "What the coordinator and the workers said");
   verb->footer(
-      "The coordinator keeps the last lines since its start.\n\n"
+      "The coordinator keeps the newest lines since its start, also of what workers report to\n"
+      "it. With -o json each line is an object with the field \"line\".\n\n"
       "Examples:\n"
       "  carousel logs                    of the coordinator itself and all jobs\n"
       "  carousel logs smoke-1 --tail 20 -f");
@@ -45,6 +52,7 @@ void AddLogs(CLI::App* app, Program* program) {
       ->check(CLI::Range(1, 1000000));
   verb->add_flag("-f,--follow", options->follow, "go on with new lines until interrupted");
   AddCoordinatorOption(verb, program);
+  AddOutputOption(verb, program);
   verb->callback([=] { program->run = [=] { return Logs(*program, *options); }; });
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/job/faults.h"
+#include "cluster/version.h"
 #include "coordinator/cli/verbs.h"
 
 namespace carousel {
@@ -18,11 +19,9 @@ constexpr char kFooter[] =
     "With a coordinator and workers running:\n"
     "  carousel submit job.yaml                    prints the job's id\n"
     "  carousel watch smoke-1\n"
-    "Each verb has --help with examples. Exit codes: 0 ok, 1 error, 2 command line, 3 job or "
-    "dataset\n"
-    "invalid, 4 not found, 5 no coordinator, 6 timeout, 7 not possible now; of `wait`, `watch` "
-    "and\n"
-    "`local`: 100 failed, 103 cancelled, 104 paused, 130 interrupted.";
+    "Each verb has --help with examples. Exit codes: 0 ok, 1 error, 2 command line, 3 job\n"
+    "or dataset invalid, 4 not found, 5 no coordinator, 6 timeout, 7 not possible now; of\n"
+    "`wait`, `watch` and `local`: 100 failed, 103 cancelled, 104 paused, 130 interrupted.";
 
 void AddVerbs(CLI::App* app, Program* program) {
   AddLocal(app, program);
@@ -107,6 +106,7 @@ int Run(int argc, char** argv) {
       "Trains xLSTM language models, pipelined over workers, with the same bits on any of them.",
       "carousel");
   app.footer(kFooter);
+  app.set_version_flag("--version", "carousel " + std::string(kVersion));
   app.require_subcommand(1);
   AddCoordinatorOption(&app, &program);
   AddVerbs(&app, &program);

@@ -93,6 +93,11 @@ ordered_json ToJsonDocument(const Message& message) {
 ordered_json JobToJson(const Job& job) {
   ordered_json document = ToJsonDocument(job);
   if (job.step() == 0) document["loss"] = nullptr;
+  if (job.measured_bubble_ratio() == 0) document["measured_bubble_ratio"] = nullptr;
+  if (job.tokens_per_second() == 0) {
+    document["tokens_per_second"] = nullptr;
+    document["eta_seconds"] = nullptr;
+  }
   document["perplexity"] = job.step() == 0 ? ordered_json(nullptr) : Number(std::exp(job.loss()));
   return document;
 }

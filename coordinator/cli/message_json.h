@@ -16,7 +16,8 @@ namespace carousel {
 
 nlohmann::ordered_json ToJsonDocument(const google::protobuf::Message& message);
 
-// A job, with "perplexity" beside "loss"; both are null before the first step.
+// A job, with "perplexity" beside "loss"; both are null before the first step, and speed, time left
+// and bubble where no step was measured.
 nlohmann::ordered_json JobToJson(const Job& job);
 
 }  // namespace carousel

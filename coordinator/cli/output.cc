@@ -31,7 +31,10 @@ std::string YamlOf(const ordered_json& value, const std::string& indent) {
     }
   } else if (value.is_array()) {
     for (const ordered_json& element : value) {
-      text += YamlAfter(indent + "-", element, indent + "  ");
+      const std::string inner = indent + "  ";
+      const bool block = element.is_structured() && !element.empty();
+      const std::string lines = block ? YamlOf(element, inner) : inner + Dumped(element) + "\n";
+      text += indent + "- " + lines.substr(inner.size());  // the first line stands behind the dash
     }
   } else {
     text = indent + Dumped(value) + "\n";
@@ -53,6 +56,11 @@ void PrintDocument(const ordered_json& document, OutputFormat format) {
                                : Dumped(document) + "\n";
   std::fputs(text.c_str(), stdout);
   std::fflush(stdout);
+}
+
+void PrintNext(const ordered_json& document, OutputFormat format) {
+  if (format == OutputFormat::kYaml) std::puts("---");
+  PrintDocument(document, format);
 }
 
 void Table::Print() const {

@@ -13,6 +13,9 @@ enum class OutputFormat { kTable, kJson, kYaml };
 // kJson or kYaml.
 void PrintDocument(const nlohmann::ordered_json& document, OutputFormat format);
 
+// One of several that come as time goes: JSON lines, or YAML documents each after its "---".
+void PrintNext(const nlohmann::ordered_json& document, OutputFormat format);
+
 // Columns as wide as their widest cell, two spaces apart; numbers are the caller's to format.
 class Table {
  public:

@@ -30,11 +30,12 @@ std::string Quoted(const std::string& word) {
   return quoted + "'";
 }
 
-void AddNamedOutputOption(const std::string& names, CLI::App* verb, Program* program) {
+CLI::Option* AddNamedOutputOption(const std::string& names, CLI::App* verb, Program* program) {
   static const std::map<std::string, OutputFormat> kFormats = {{"table", OutputFormat::kTable},
                                                                {"json", OutputFormat::kJson},
                                                                {"yaml", OutputFormat::kYaml}};
-  verb->add_option_function<std::string>(
+  return verb
+      ->add_option_function<std::string>(
           names, [program](const std::string& name) { program->output = kFormats.at(name); },
           "table, json or yaml [table]")
       ->type_name("FORMAT")
@@ -43,14 +44,15 @@ void AddNamedOutputOption(const std::string& names, CLI::App* verb, Program* pro
 
 }  // namespace
 
-void AddCoordinatorOption(CLI::App* verb, Program* program) {
-  verb->add_option("--coordinator", program->coordinator,
+CLI::Option* AddCoordinatorOption(CLI::App* verb, Program* program) {
+  return verb
+      ->add_option("--coordinator", program->coordinator,
                    "address of the coordinator [$CAROUSEL_COORDINATOR, else 127.0.0.1:7070]")
       ->type_name("ADDR");
 }
 
-void AddOutputOption(CLI::App* verb, Program* program) {
-  AddNamedOutputOption("-o,--output", verb, program);
+CLI::Option* AddOutputOption(CLI::App* verb, Program* program) {
+  return AddNamedOutputOption("-o,--output", verb, program);
 }
 
 void AddFormatOption(CLI::App* verb, Program* program) {
@@ -85,10 +87,19 @@ absl::StatusOr<JobSpec> LoadJob(const JobFileOptions& options, bool look_at_data
   if (look_at_data) resolve.probe_dataset = ProbeDataset;
   CAROUSEL_ASSIGN_OR_RETURN(JobSpec spec, LoadJobFile(options.file, overrides, resolve));
   if (look_at_data && spec.data().has_dataset()) {
-    const auto path = std::filesystem::absolute(spec.data().dataset()).lexically_normal();
-    spec.mutable_data()->set_dataset(path.string());
+    spec.mutable_data()->set_dataset(AbsolutePath(spec.data().dataset()));
   }
   return spec;
+}
+
+std::string AbsolutePath(const std::string& path) {
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+std::string AtCoordinator(const Program& program) {
+  return program.coordinator == kDefaultCoordinator
+             ? ""
+             : absl::StrCat(" --coordinator ", program.coordinator);
 }
 
 std::string CommandLine(const std::vector<std::string>& argv) {

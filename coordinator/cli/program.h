@@ -28,8 +28,8 @@ struct Program {
 
 // --- options that several verbs have ---
 
-void AddCoordinatorOption(CLI::App* verb, Program* program);
-void AddOutputOption(CLI::App* verb, Program* program);  // -o, --output
+CLI::Option* AddCoordinatorOption(CLI::App* verb, Program* program);
+CLI::Option* AddOutputOption(CLI::App* verb, Program* program);  // -o, --output
 void AddFormatOption(CLI::App* verb, Program* program);  // -o alone, where --output is a folder
 
 // A job file and what overrides it.
@@ -46,6 +46,12 @@ void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::str
 // The job, resolved. With `look_at_data` its dataset is opened here and named by its absolute path,
 // so that the coordinator and the workers find it from wherever they were started.
 absl::StatusOr<JobSpec> LoadJob(const JobFileOptions& options, bool look_at_data);
+
+// Without what depends on where we are.
+std::string AbsolutePath(const std::string& path);
+
+// For a command that a message suggests: " --coordinator ADDR", or nothing if it is the usual one.
+std::string AtCoordinator(const Program& program);
 
 // The command as it was typed, quoted for a shell.
 std::string CommandLine(const std::vector<std::string>& argv);

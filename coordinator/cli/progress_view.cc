@@ -47,9 +47,7 @@ std::vector<std::string> LiveLines(const Job& job, const Terminal& terminal) {
     std::string speed = Grouped(job.tokens()) + " tokens";
     if (job.tokens_per_second() > 0) {
       absl::StrAppend(&speed, "  ", Grouped(std::llround(job.tokens_per_second())),
-                      " tokens/s  eta ", Duration(job.eta_seconds()), "  bubble ",
-                      Percent(job.measured_bubble_ratio()), " (predicted ",
-                      Percent(job.predicted_bubble_ratio()), ")");
+                      " tokens/s  eta ", Duration(job.eta_seconds()), "  ", BubbleText(job));
     }
     lines.push_back(fit(speed));
   }

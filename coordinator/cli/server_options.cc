@@ -7,10 +7,18 @@
 namespace carousel {
 
 void AddServerOptions(CLI::App* verb, Program* program, ServerOptions* options) {
-  AddCoordinatorOption(verb, program);
+  CLI::Option* coordinator = AddCoordinatorOption(verb, program);
   verb->add_option("--state", options->state,
                    "instead of a coordinator: a state folder of `carousel local`, not in use")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->excludes(coordinator);
+}
+
+void AddThreadsOption(CLI::App* verb, ServerOptions* options) {
+  verb->add_option("--threads", options->threads, "with --state: threads that compute [1]")
+      ->type_name("T")
+      ->check(CLI::Range(1, 1024))
+      ->needs("--state");  // else the free worker's own
 }
 
 absl::StatusOr<Served> Serve(const Program& program, const ServerOptions& options,
@@ -22,11 +30,11 @@ absl::StatusOr<Served> Serve(const Program& program, const ServerOptions& option
   }
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<StateFolder> folder,
                             StateFolder::TakeExisting(options.state));
-  CAROUSEL_ASSIGN_OR_RETURN(served.cluster, LocalCluster::Start(std::move(folder)));
+  CAROUSEL_ASSIGN_OR_RETURN(served.cluster, LocalCluster::Start(std::move(folder), NeverAbandoned));
   CAROUSEL_RETURN_IF_ERROR(PauseQueued(served.cluster->client()));
   if (!with_workers) return served;
-  CAROUSEL_RETURN_IF_ERROR(served.cluster->StartWorkers({.workers = 1, .threads = options.threads},
-                                                        [] { return InterruptsSoFar() > 0; }));
+  CAROUSEL_RETURN_IF_ERROR(
+      served.cluster->StartWorkers({.workers = 1, .threads = options.threads}, NeverAbandoned));
   return served;
 }
 

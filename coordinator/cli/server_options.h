@@ -26,6 +26,9 @@ struct Served {
 
 void AddServerOptions(CLI::App* verb, Program* program, ServerOptions* options);
 
+// --threads, for verbs that compute with a worker; after AddServerOptions.
+void AddThreadsOption(CLI::App* verb, ServerOptions* options);
+
 // `with_workers`: the verb needs a worker to compute with, and all stores.
 absl::StatusOr<Served> Serve(const Program& program, const ServerOptions& options,
                              bool with_workers);

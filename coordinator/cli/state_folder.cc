@@ -66,29 +66,31 @@ pid_t HolderOf(int lock) {
 bool IsAlive(pid_t pid) { return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM); }
 
 // Waits only for those whose parent is gone: they are about to end.
-bool Lock(int fd) {
+absl::Status Lock(int fd, const std::string& path, const Abandoned& abandoned) {
   const auto until = std::chrono::steady_clock::now() + kLeavingPatience;
   while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    if (IsAlive(HolderOf(fd)) || std::chrono::steady_clock::now() > until) return false;
+    if (IsAlive(HolderOf(fd)) || std::chrono::steady_clock::now() > until) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("--state ", path, ": is in use by process ", HolderOf(fd),
+                       "; wait for it, stop it with Ctrl-C, or name another folder"));
+    }
+    if (abandoned()) return absl::CancelledError("interrupted while the last run was ending");
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  return true;
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<StateFolder>> StateFolder::Take(const std::string& given) {
+absl::StatusOr<std::unique_ptr<StateFolder>> StateFolder::Take(const std::string& given,
+                                                               const Abandoned& abandoned) {
   const std::string path = fs::absolute(given).lexically_normal().string();
   CAROUSEL_RETURN_IF_ERROR(CheckOurs(path));
   CAROUSEL_RETURN_IF_ERROR(MakePrivate(path));
   const std::string lock_path = path + "/lock";
   FileDescriptor lock(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (lock.get() < 0) return FileError(errno, "create", lock_path);
-  if (!Lock(lock.get())) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("--state ", path, ": is in use by process ", HolderOf(lock.get()),
-                     "; wait for it, stop it with Ctrl-C, or name another folder"));
-  }
+  CAROUSEL_RETURN_IF_ERROR(Lock(lock.get(), path, abandoned));
   const std::string holder = absl::StrCat(getpid(), "\n");
   if (ftruncate(lock.get(), 0) != 0 ||
       pwrite(lock.get(), holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
@@ -105,7 +107,7 @@ absl::StatusOr<std::unique_ptr<StateFolder>> StateFolder::TakeExisting(const std
         absl::StrCat("--state ", path,
                      ": is no state folder of `carousel local`; it prints where its folder is"));
   }
-  return Take(path);
+  return Take(path, NeverAbandoned);
 }
 
 StateFolder::~StateFolder() { close(lock_); }

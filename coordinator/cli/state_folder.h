@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "coordinator/cli/interrupts.h"
 
 namespace carousel {
 
@@ -22,7 +23,8 @@ class StateFolder {
  public:
   // Takes the folder, which is made if it is missing. If its last user was killed a moment ago,
   // waits for the children to follow.
-  static absl::StatusOr<std::unique_ptr<StateFolder>> Take(const std::string& path);
+  static absl::StatusOr<std::unique_ptr<StateFolder>> Take(const std::string& path,
+                                                           const Abandoned& abandoned);
 
   // `path` must have been used before: for verbs that only look.
   static absl::StatusOr<std::unique_ptr<StateFolder>> TakeExisting(const std::string& path);

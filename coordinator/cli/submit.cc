@@ -26,9 +26,7 @@ Outcome Submit(const Program& program, const JobFileOptions& options) {
   }
   std::printf("%s\n", response.job().c_str());
   std::fflush(stdout);
-  const std::string at = program.coordinator == kDefaultCoordinator
-                             ? ""
-                             : absl::StrCat(" --coordinator ", program.coordinator);
+  const std::string at = AtCoordinator(program);
   std::fprintf(stderr,
                "submitted; next:\n  carousel watch %s%s\n  carousel wait %s%s\n"
                "  carousel pause %s%s\n",

@@ -48,10 +48,6 @@ std::string Terminal::Bold(std::string_view text) const {
   return color ? "\x1b[1m" + std::string(text) + "\x1b[0m" : std::string(text);
 }
 
-std::string Terminal::Dim(std::string_view text) const {
-  return color ? "\x1b[2m" + std::string(text) + "\x1b[0m" : std::string(text);
-}
-
 std::string Terminal::Bar(double ratio, int cells) const {
   const double share = std::isfinite(ratio) ? std::clamp(ratio, 0.0, 1.0) : 0.0;
   const int filled = static_cast<int>(std::lround(share * cells));

@@ -18,7 +18,6 @@ struct Terminal {
   static Terminal Of(FILE* stream);
 
   std::string Bold(std::string_view text) const;
-  std::string Dim(std::string_view text) const;
 
   // `ratio` of `cells` filled.
   std::string Bar(double ratio, int cells) const;

@@ -143,7 +143,7 @@ void AddValidate(CLI::App* app, Program* program) {
   auto options = std::make_shared<ValidateOptions>();
   CLI::App* verb = app->add_subcommand("validate", "Check a job file and say what the job is");
   verb->footer(
-      "Needs no coordinator. All faults are reported at once, each with its place and the way "
+      "Needs no coordinator. All faults are reported at once, each with its place and the way\n"
       "out.\n\n"
       "Examples:\n"
       "  carousel validate cluster/jobs/smoke.yaml\n"

@@ -29,7 +29,8 @@ Outcome ShowVersion(const Program& program, const VersionOptions& options) {
     PrintDocument(document, program.output);
     return ExitCode::kOk;
   }
-  std::printf("carousel %s\n", document["version"].get<std::string>().c_str());
+  std::printf("carousel %s, kernels of version %d\n",
+              document["version"].get<std::string>().c_str(), static_cast<int>(kKernelVersion));
   if (options.server) {
     const auto& server = document["server"];
     std::printf("coordinator %s at %s, cluster %s\n", server["version"].get<std::string>().c_str(),

@@ -50,7 +50,7 @@ void AddWait(CLI::App* app, Program* program) {
   auto options = std::make_shared<WaitOptions>();
   CLI::App* verb = app->add_subcommand("wait", "Return when a job rests");
   verb->footer(
-      "Exit codes: 0 done, 100 failed, 103 cancelled, 104 paused, 6 still at work after "
+      "Exit codes: 0 done, 100 failed, 103 cancelled, 104 paused, 6 still at work after\n"
       "--timeout.\n\n"
       "Examples:\n"
       "  carousel wait smoke-1 && echo trained\n"

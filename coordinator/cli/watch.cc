@@ -25,8 +25,7 @@ Outcome Watch(const Program& program, const std::string& job) {
     if (program.output == OutputFormat::kTable) {
       view.Show(*news);
     } else {
-      if (program.output == OutputFormat::kYaml) std::puts("---");
-      PrintDocument(JobToJson(*news), program.output);
+      PrintNext(JobToJson(*news), program.output);
     }
   }
   if (program.output == OutputFormat::kTable) view.Finish();
@@ -40,10 +39,10 @@ void AddWatch(CLI::App* app, Program* program) {
   auto job = std::make_shared<std::string>();
   CLI::App* verb = app->add_subcommand("watch", "Follow a job until it rests");
   verb->footer(
-      "On a terminal the view is redrawn: step, loss, perplexity, tokens per second, time left, "
-      "and\n"
-      "how busy each stage is. Elsewhere it is a line now and then; -o json prints one object for\n"
-      "each change. Ctrl-C leaves; the job goes on. Exit codes as of `carousel wait`.\n\n"
+      "On a terminal the view is redrawn: step, loss, perplexity, tokens per second, time\n"
+      "left, and how busy each stage is. Elsewhere it is a line now and then; -o json prints\n"
+      "one object for each change. Ctrl-C leaves; the job goes on. Exit codes as of `carousel\n"
+      "wait`.\n\n"
       "Examples:\n"
       "  carousel watch smoke-1\n"
       "  carousel watch smoke-1 -o json | jq .loss");

@@ -89,5 +89,24 @@ TEST_F(LostProcess, AKilledCoordinatorLosesNothing) {
   EXPECT_EQ(service_.FinalDigest(job), UndisturbedDigest());
 }
 
+// It stops by itself before it is given up, so that no two of them ever hold one stage.
+TEST_F(LostProcess, AWorkerThatHearsNothingOfItsCoordinatorLetsItsStageGo) {
+  service_.StartWorkers(1);
+  const std::string job = service_.Submit(without_checkpoints_);
+  ASSERT_TRUE(service_.WaitForStep(job, 2));
+
+  service_.coordinator().Signal(SIGSTOP);
+  const bool said = Eventually(
+      [&] {
+        return service_.worker(0).err().find(
+                   "lets its stage go: the coordinator is out of reach") != std::string::npos;
+      },
+      seconds(8));
+  service_.coordinator().Signal(SIGCONT);
+
+  EXPECT_TRUE(said) << service_.worker(0).err();
+  EXPECT_TRUE(Eventually([&] { return service_.Alive(0); })) << service_.worker(0).err();
+}
+
 }  // namespace
 }  // namespace carousel

@@ -81,6 +81,46 @@ TEST(Refusal, AnotherContractOnTheFolderOfAJob) {
   EXPECT_EQ(RunToEnd(with({"--steps", "3"})).code, 0) << "the job that was there is as it was";
 }
 
+TEST(Refusal, ACommandLineOfAWorkerThatMakesNoSense) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> good = {Binary("worker/worker"), "--coordinator", "127.0.0.1:1",
+                                         "--state", folder / "worker"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = good;
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  ExpectRefused({Binary("worker/worker")}, 2, {"--coordinator is missing"});
+  ExpectRefused(with({"--thread", "2"}), 2, {"--thread"});
+  ExpectRefused(with({"--threads", "none"}), 2, {"--threads", "none"});
+  ExpectRefused(with({"--threads", "0"}), 2, {"--threads", "0", "1024"});
+  ExpectRefused(with({"--backend", "gpu"}), 2, {"--backend", "gpu", "cpu"});
+  ExpectRefused(with({"here"}), 2, {"here"});
+  ExpectRefused(with({"--listen", "0.0.0.0:0", "--insecure"}), 2, {"--listen=0.0.0.0:0"});
+  ExpectRefused({Binary("worker/worker"), "--coordinator", "here", "--state", folder / "worker"}, 2,
+                {"--coordinator=here is not host:port"});
+  EXPECT_FALSE(fs::exists(folder / "worker")) << "nothing half-done is left";
+
+  const std::string train_local = Binary("worker/train_local");
+  ExpectRefused({train_local}, 2, {"FILE"});
+  ExpectRefused({train_local, "a.yaml", "b.yaml"}, 2, {"b.yaml"});
+  ExpectRefused({train_local, "a.yaml", "--backend", "gpu"}, 2, {"--backend", "gpu", "cpu"});
+  for (const std::string program : {"worker/worker", "worker/train_local"}) {
+    const Finished help = RunToEnd({Binary(program), "--help"});
+    EXPECT_EQ(help.code, 0) << program;
+    EXPECT_THAT(help.out, HasSubstr("--threads")) << program;
+  }
+}
+
+TEST(Refusal, ACoordinatorThatIsNotThereIsSaidByTheWorkerThatLooksForIt) {
+  const TemporaryFolder folder;
+  Program worker({Binary("worker/worker"), "--coordinator", "127.0.0.1:1", "--serve_only",
+                  "--state", folder / "worker"});
+
+  EXPECT_TRUE(worker.WaitForErr("cannot attach to the coordinator at 127.0.0.1:1")) << worker.err();
+  EXPECT_TRUE(worker.Running()) << "it may come";
+}
+
 // A name space of mounts for this process and its children; false if that is not permitted. Must
 // come before any thread.
 bool MayMount() {
@@ -166,6 +206,23 @@ TEST(Refusal, ADiskThatIsFull) {
   const Finished done = RunToEnd(local);
   EXPECT_EQ(done.code, 0) << done.err;
   EXPECT_EQ(Answer(done)["state_digest"], UndisturbedDigest());
+}
+
+// Nobody has to wait for the next checkpoint to learn that the one before failed.
+TEST(Refusal, ADiskThatIsFullWhereCheckpointsAreRare) {
+  const SmallDisk disk;
+  if (!disk.mounted()) GTEST_SKIP() << "no file system may be mounted here: " << strerror(errno);
+  const TemporaryFolder folder;
+  const std::string job = WriteCrashJob(folder / "job.yaml", "{every_seconds: 2}");
+  Program run(Carousel({"local", job, "--workers", "2", "--steps", "100000", "--state",
+                        disk / "state", "-o", "json"}));
+  ASSERT_TRUE(run.WaitForErr("step ")) << run.err();
+  disk.FillUp(1 << 20);
+
+  const Finished full = run.Wait();
+
+  EXPECT_THAT(full.code, testing::AnyOf(1, 100, 104)) << full.err;
+  EXPECT_THAT(full.err, AllOf(HasSubstr(disk / "state"), HasSubstr("disk full")));
 }
 
 }  // namespace

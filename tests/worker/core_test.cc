@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <optional>
 #include <random>
+
+#include "worker/lost_peer.h"
 
 namespace carousel {
 namespace {
@@ -193,16 +196,49 @@ TEST(WorkerCore, ALostSessionLetsTheStageGoButRemembersTheEpoch) {
   EXPECT_TRUE(ApplyWorkerEvent(InstallOf("a", 6), &state).empty());
 }
 
-TEST(WorkerCore, CommittedSweepsInEveryPhase) {
-  WorkerState state;
+TEST(WorkerCore, CommittedSweepsInEveryPhaseAndChangesNothingElse) {
   CoordinatorMessage message;
   message.mutable_committed()->set_job("a");
   message.mutable_committed()->set_step(12);
+  const WorkerEvent ways[] = {MeasureOf("a", 1), InstallOf("a", 2),
+                              WorkEnded{"a", 2, absl::OkStatus()}, StartOf("a", 2)};
+  const StagePhase phases[] = {StagePhase::kNone, StagePhase::kMeasuring, StagePhase::kInstalling,
+                               StagePhase::kInstalled, StagePhase::kRunning};
+  WorkerState state;
+  for (size_t i = 0; i < std::size(phases); ++i) {
+    if (i > 0) ApplyWorkerEvent(ways[i - 1], &state);
+    ASSERT_EQ(state.phase, phases[i]);
 
-  const auto effects = ApplyWorkerEvent(message, &state);
+    const auto effects = ApplyWorkerEvent(message, &state);
 
-  ASSERT_NE(Find<SweepShards>(effects), nullptr);
-  EXPECT_EQ(Find<SweepShards>(effects)->committed.step(), 12);
+    ASSERT_EQ(effects.size(), 1u) << i;
+    ASSERT_NE(Find<SweepShards>(effects), nullptr) << i;
+    EXPECT_EQ(Find<SweepShards>(effects)->committed.step(), 12);
+    EXPECT_EQ(state.phase, phases[i]);
+  }
+}
+
+// The coordinator pauses a job whose worker is gone, and takes an older checkpoint for one that
+// cannot be read; anything else has failed.
+TEST(WorkerCore, AFailedInstallSaysWhoIsGoneOrThatTheShardsAreUnreadable) {
+  const auto failure = [](const absl::Status& status) {
+    WorkerState state;
+    ApplyWorkerEvent(InstallOf("a", 1), &state);
+    const auto effects = ApplyWorkerEvent(WorkEnded{"a", 1, status}, &state);
+    return Find<Answer>(effects)->message.failure();
+  };
+
+  const StageFailure lost = failure(LostWorkerError("w-1", "silent"));
+  const StageFailure unreadable = failure(UnreadableShardError("flipped bit"));
+  const StageFailure other = failure(absl::DataLossError("of the dataset"));
+
+  EXPECT_EQ(lost.lost_worker(), "w-1");
+  EXPECT_EQ(lost.reason(), "silent");
+  EXPECT_FALSE(lost.restore_unreadable());
+  EXPECT_TRUE(unreadable.restore_unreadable());
+  EXPECT_EQ(unreadable.lost_worker(), "");
+  EXPECT_FALSE(other.restore_unreadable());
+  EXPECT_EQ(other.lost_worker(), "");
 }
 
 // What the shell around the core would hold after these effects, and what may never happen to it.

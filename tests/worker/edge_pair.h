@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/channel.h"
 #include "kernels/backend.h"
 #include "worker/grpc_transport.h"
 #include "worker/loopback_transport.h"
@@ -25,6 +26,7 @@ class ServedWorker {
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(&service_);
+    AcceptPings(&builder);
     server_ = builder.BuildAndStart();
     address_ = absl::StrCat("127.0.0.1:", port);
   }
@@ -51,8 +53,8 @@ class EdgePair {
 
 class LoopbackPair : public EdgePair {
  public:
-  explicit LoopbackPair(const std::vector<kernels::Backend*>& backends)
-      : transports_(NewLoopbackTransports(backends)) {}
+  explicit LoopbackPair(const std::vector<kernels::Backend*>& backends, int credits = 2)
+      : transports_(NewLoopbackTransports(backends, credits)) {}
   Transport& stage(int index) override { return *transports_[index]; }
 
  private:

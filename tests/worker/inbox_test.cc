@@ -45,7 +45,7 @@ class InboxTest : public ::testing::TestWithParam<const char*> {
   std::unique_ptr<kernels::Backend> backend_ = *kernels::NewBackend(GetParam(), 1);
   kernels::Stream stream_ = backend_->NewStream();
   std::atomic<int> consumed_{0};
-  Inbox inbox_{backend_.get(), /*stage=*/1};
+  Inbox inbox_{backend_.get(), /*stage=*/1, /*credits=*/3};
 };
 
 INSTANTIATE_TEST_SUITE_P(Backends, InboxTest, ::testing::Values("cpu", "test"),
@@ -172,16 +172,41 @@ TEST_P(InboxTest, WhatArrivesAfterAnAbortIsDropped) {
   EXPECT_EQ(consumed_, 0);
 }
 
+// A sender that ignores the credits must not fill this worker's memory.
+TEST_P(InboxTest, AnArrivalBeyondTheCreditsFailsTheInboxByName) {
+  for (int i = 0; i < 3; ++i) Deliver({i, ACTIVATION}, BytesOf({1}));
+  Deliver({7, ACTIVATION}, BytesOf({1}), /*from=*/2);
+  ASSERT_TRUE(inbox_.status().ok()) << "three of each edge";
+
+  Deliver({3, ACTIVATION}, BytesOf({1}));
+
+  EXPECT_TRUE(absl::IsResourceExhausted(inbox_.status())) << inbox_.status();
+  EXPECT_THAT(std::string(inbox_.status().message()),
+              HasSubstr("stage 0 sent activation of step 3, micro-batch 0, segment 0 to stage 1 "
+                        "without a credit; there is room for 3"));
+}
+
+TEST_P(InboxTest, ATensorThatWasConsumedMakesRoomForAnother) {
+  const Span span = NewSpan(1);
+  for (int i = 0; i < 20; ++i) {
+    Deliver({i, ACTIVATION}, BytesOf({1}));
+    ASSERT_TRUE(inbox_.Recv(0, {i, ACTIVATION}, span, Event()).Wait().ok()) << inbox_.status();
+  }
+}
+
 // A place that becomes free only once the tensor before it was used, as in a pipeline: whatever
 // thread makes which pair, the earlier tensor is never held up by the later one.
 TEST_P(InboxTest, TensorsReachTheirEdgesStreamInOrder) {
   constexpr int kTensors = 300;
   const Span span = NewSpan(1);
+  Inbox inbox(backend_.get(), /*stage=*/1, /*credits=*/kTensors);
   std::thread delivering([&] {
-    for (int i = 0; i < kTensors; ++i) Deliver({i, ACTIVATION}, BytesOf({static_cast<float>(i)}));
+    for (int i = 0; i < kTensors; ++i) {
+      inbox.Deliver(0, {i, ACTIVATION}, BytesOf({static_cast<float>(i)}), [&] { ++consumed_; });
+    }
   });
   for (int i = 0; i < kTensors; ++i) {
-    backend_->Wait(stream_, inbox_.Recv(0, {i, ACTIVATION}, span, backend_->Record(stream_)));
+    backend_->Wait(stream_, inbox.Recv(0, {i, ACTIVATION}, span, backend_->Record(stream_)));
   }
   delivering.join();
 

@@ -57,8 +57,7 @@ TEST_F(MemoryTest, ColumnsStartInsideARowAndKeepItsStride) {
 }
 
 TEST_F(MemoryTest, NothingIsCarriedIntoTheFirstSegmentOrOutOfTheLast) {
-  const auto carry =
-      CarryBuffer::Allocate(*backend_, /*slots=*/2, /*borders=*/3, /*size=*/7, DType::kF32);
+  const auto carry = CarryBuffer::Allocate(*backend_, {.slots = 2, .borders = 3}, /*size=*/7);
   ASSERT_TRUE(carry.ok()) << carry.status();
 
   EXPECT_TRUE(carry->Into(SegmentAt(0, 0, 2, 0, false)).empty());
@@ -66,7 +65,7 @@ TEST_F(MemoryTest, NothingIsCarriedIntoTheFirstSegmentOrOutOfTheLast) {
 }
 
 TEST_F(MemoryTest, WhatOneSegmentCarriesOutIsWhatTheNextTakesIn) {
-  const auto carry = CarryBuffer::Allocate(*backend_, 2, 3, 7, DType::kF32);
+  const auto carry = CarryBuffer::Allocate(*backend_, {.slots = 2, .borders = 3}, 7);
 
   for (int slot = 0; slot < 2; ++slot) {
     for (int index = 0; index < 3; ++index) {
@@ -79,7 +78,7 @@ TEST_F(MemoryTest, WhatOneSegmentCarriesOutIsWhatTheNextTakesIn) {
 }
 
 TEST_F(MemoryTest, EveryBorderOfEverySlotHasAPlaceOfItsOwn) {
-  const auto carry = CarryBuffer::Allocate(*backend_, 2, 3, 7, DType::kF32);
+  const auto carry = CarryBuffer::Allocate(*backend_, {.slots = 2, .borders = 3}, 7);
   std::vector<const void*> places;
   for (int slot = 0; slot < 2; ++slot) {
     for (int index = 1; index <= 3; ++index) places.push_back(carry->Border(slot, index).address());
@@ -90,7 +89,7 @@ TEST_F(MemoryTest, EveryBorderOfEverySlotHasAPlaceOfItsOwn) {
 }
 
 TEST_F(MemoryTest, TwoBordersAreUsedInTurns) {
-  const auto carry = CarryBuffer::Allocate(*backend_, 1, /*borders=*/2, 7, DType::kF32);
+  const auto carry = CarryBuffer::Allocate(*backend_, {.slots = 1, .borders = 2}, 7);
 
   EXPECT_NE(carry->Border(0, 4).address(), carry->Border(0, 3).address());
   EXPECT_EQ(carry->Border(0, 4).address(), carry->Border(0, 2).address());

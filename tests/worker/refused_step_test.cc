@@ -5,27 +5,14 @@
 
 #include <thread>
 
-#include "coordinator/planner.h"
 #include "tests/worker/small_job.h"
+#include "tests/worker/small_plan.h"
 #include "tests/worker/small_stage.h"
 #include "worker/executor.h"
 #include "worker/loopback_transport.h"
 
 namespace carousel {
 namespace {
-
-Plan PlanOf(const JobSpec& job) {
-  PlanRequest request = {.job = "small", .epoch = 1, .spec = job};
-  request.spec.mutable_pipeline()->set_stages(2);
-  request.costs.resize(LayOut(job.model()).units.size());
-  for (UnitCost& cost : request.costs) {
-    cost.set_forward(1);
-    cost.set_backward(1);
-    cost.set_weight_gradient(1);
-  }
-  request.workers = {{"w0", "loopback"}, {"w1", "loopback"}};
-  return *MakePlan(request);
-}
 
 // How a stage's run ended.
 struct Ending {
@@ -80,7 +67,7 @@ TEST_P(RefusedStepTest, IsAppliedByNoStageAndNamedAlikeByAll) {
   JobSpec job = SmallJob({{"", "learning_rate.shape", "constant"}});
   job.mutable_learning_rate()->set_warmup_steps(0);
   job.mutable_learning_rate()->set_peak(1e30);
-  const Plan plan = PlanOf(job);
+  const Plan plan = SmallPlan(job, {"loopback", "loopback"});
   std::unique_ptr<kernels::Backend> backends[] = {*kernels::NewBackend(GetParam(), 1),
                                                   *kernels::NewBackend(GetParam(), 1)};
   const auto transports = NewLoopbackTransports({backends[0].get(), backends[1].get()});

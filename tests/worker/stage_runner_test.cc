@@ -6,12 +6,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 
 #include "cluster/store.h"
-#include "coordinator/planner.h"
 #include "tests/worker/edge_pair.h"
+#include "tests/worker/quiet_log.h"
 #include "tests/worker/small_job.h"
+#include "tests/worker/small_plan.h"
 #include "worker/local_trainer.h"
 
 namespace carousel {
@@ -19,8 +21,36 @@ namespace {
 
 using ::testing::HasSubstr;
 
+// A disk that fills up.
+class FailingStore : public Store {
+ public:
+  std::string Name() const override { return store_->Name(); }
+  absl::StatusOr<std::string> Get(std::string_view key) const override { return store_->Get(key); }
+  absl::Status Commit(const StoreBatch& batch) override { return store_->Commit(batch); }
+  absl::Status Scan(
+      std::string_view prefix,
+      const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    return store_->Scan(prefix, visit);
+  }
+  absl::StatusOr<std::unique_ptr<Ingest>> NewIngest(uint64_t expected_bytes) override {
+    if (full) return absl::ResourceExhaustedError("the disk is full");
+    return store_->NewIngest(expected_bytes);
+  }
+  absl::Status RemovePrefix(std::string_view prefix) override {
+    return store_->RemovePrefix(prefix);
+  }
+
+  std::atomic<bool> full{false};
+
+ private:
+  std::unique_ptr<Store> store_ = NewMemoryStore();
+};
+
 class TestWorker {
  public:
+  explicit TestWorker(const std::string& backend) : backend_(*kernels::NewBackend(backend, 1)) {}
+
+  FailingStore& store() { return store_; }
   ShardStore& shards() { return shards_; }
   const std::string& address() const { return served_.address(); }
 
@@ -29,6 +59,7 @@ class TestWorker {
         .backend = backend_.get(),
         .shards = &shards_,
         .transports = &served_.transports(),
+        .log = &job_log_,
         .send = [this](const WorkerMessage& message) { Note(message); }};
     absl::StatusOr<std::unique_ptr<StageRunner>> runner =
         StageRunner::Install(environment, install);
@@ -60,9 +91,11 @@ class TestWorker {
     if (message.has_stopped() || message.has_failure()) ended_.Complete();
   }
 
-  std::unique_ptr<kernels::Backend> backend_ = *kernels::NewBackend("cpu", 1);
-  std::unique_ptr<Store> store_ = NewMemoryStore();
-  ShardStore shards_{store_.get()};
+  const std::unique_ptr<kernels::Backend> backend_;
+  FailingStore store_;
+  ShardStore shards_{&store_};
+  std::unique_ptr<Log> log_ = NewQuietLog();
+  JobLog job_log_{log_.get()};
   ServedWorker served_{&shards_};
   Mutex mutex_;
   std::vector<WorkerMessage> told_ ABSL_GUARDED_BY(mutex_);
@@ -70,23 +103,11 @@ class TestWorker {
   std::unique_ptr<StageRunner> runner_;
 };
 
-class StageRunnerTest : public ::testing::Test {
+// The same stories on a backend that runs at once and on one that runs late.
+class StageRunnerTest : public ::testing::TestWithParam<const char*> {
  protected:
   Plan PlanOf(const JobSpec& job, uint64_t epoch) {
-    PlanRequest request;
-    request.job = "small";
-    request.epoch = epoch;
-    request.spec = job;
-    request.spec.mutable_pipeline()->set_stages(2);
-    request.costs.resize(LayOut(job.model()).units.size());
-    for (UnitCost& cost : request.costs) {
-      cost.set_forward(1);
-      cost.set_backward(1);
-      cost.set_weight_gradient(1);
-    }
-    for (TestWorker& worker : workers_)
-      request.workers.push_back({absl::StrCat("w", request.workers.size()), worker.address()});
-    return *MakePlan(request);
+    return SmallPlan(job, {workers_[0].address(), workers_[1].address()}, epoch);
   }
 
   void InstallAll(const JobSpec& job, uint64_t epoch) {
@@ -103,8 +124,11 @@ class StageRunnerTest : public ::testing::Test {
     for (TestWorker& worker : workers_) worker.runner().Start();
   }
 
-  TestWorker workers_[2];
+  TestWorker workers_[2] = {TestWorker(GetParam()), TestWorker(GetParam())};
 };
+
+INSTANTIATE_TEST_SUITE_P(Backends, StageRunnerTest, ::testing::Values("cpu", "test"),
+                         [](const auto& info) { return std::string(info.param); });
 
 // Digests of all units by step, as both stages reported them.
 std::map<int64_t, std::vector<std::string>> DigestsTold(TestWorker (&workers)[2]) {
@@ -119,7 +143,7 @@ std::map<int64_t, std::vector<std::string>> DigestsTold(TestWorker (&workers)[2]
   return digests;
 }
 
-TEST_F(StageRunnerTest, TwoStagesTrainToTheEndCheckpointAndStop) {
+TEST_P(StageRunnerTest, TwoStagesTrainToTheEndCheckpointAndStop) {
   const JobSpec job = SmallJob();
   InstallAll(job, /*epoch=*/1);
 
@@ -140,7 +164,7 @@ TEST_F(StageRunnerTest, TwoStagesTrainToTheEndCheckpointAndStop) {
   }
 }
 
-TEST_F(StageRunnerTest, EveryStepHasTheBitsOfTheReferenceTrainer) {
+TEST_P(StageRunnerTest, EveryStepHasTheBitsOfTheReferenceTrainer) {
   const JobSpec job = SmallJob();
   const auto backend = *kernels::NewBackend("cpu", 1);
   auto reference = *LocalTrainer::Create(job, backend.get());
@@ -158,7 +182,7 @@ TEST_F(StageRunnerTest, EveryStepHasTheBitsOfTheReferenceTrainer) {
   }
 }
 
-TEST_F(StageRunnerTest, AStepThatIsNotFiniteIsRefusedByEveryStageForTheSameReason) {
+TEST_P(StageRunnerTest, AStepThatIsNotFiniteIsRefusedByEveryStageForTheSameReason) {
   JobSpec job = SmallJob({{"", "learning_rate.shape", "constant"}});
   job.mutable_learning_rate()->set_warmup_steps(0);
   job.mutable_learning_rate()->set_peak(1e30);  // more than a job file may say
@@ -182,7 +206,7 @@ TEST_F(StageRunnerTest, AStepThatIsNotFiniteIsRefusedByEveryStageForTheSameReaso
   EXPECT_EQ(DigestsTold(workers_).size(), 1u) << "of the step that was applied";
 }
 
-TEST_F(StageRunnerTest, AStageWhoseNeighbourIsGoneNamesItsWorker) {
+TEST_P(StageRunnerTest, AStageWhoseNeighbourIsGoneNamesItsWorker) {
   InstallAll(SmallJob({{"", "steps", "100000"}}), 1);
   StartAll();
 
@@ -194,7 +218,7 @@ TEST_F(StageRunnerTest, AStageWhoseNeighbourIsGoneNamesItsWorker) {
   EXPECT_FALSE(last.failure().non_finite());
 }
 
-TEST_F(StageRunnerTest, AnAbandonedStageSaysNothingMore) {
+TEST_P(StageRunnerTest, AnAbandonedStageSaysNothingMore) {
   InstallAll(SmallJob({{"", "steps", "100000"}}), 1);
   StartAll();
 
@@ -206,7 +230,7 @@ TEST_F(StageRunnerTest, AnAbandonedStageSaysNothingMore) {
   }
 }
 
-TEST_F(StageRunnerTest, ABoundaryThatWasAskedForCheckpointsAndStopsBothStagesAtOneStep) {
+TEST_P(StageRunnerTest, ABoundaryThatWasAskedForCheckpointsAndStopsBothStagesAtOneStep) {
   InstallAll(SmallJob({{"", "steps", "100000"}}), 1);
   workers_[1].runner().RequestBoundary(/*checkpoint=*/false, /*stop=*/true);
 
@@ -218,6 +242,24 @@ TEST_F(StageRunnerTest, ABoundaryThatWasAskedForCheckpointsAndStopsBothStagesAtO
     const std::vector<WorkerMessage> told = worker.told();
     EXPECT_TRUE(told[told.size() - 2].has_prepared()) << "a stop keeps what was done";
   }
+}
+
+// Days may pass until the next checkpoint or the end.
+TEST_P(StageRunnerTest, ACheckpointThatCannotBeWrittenIsReportedLongBeforeTheNext) {
+  InstallAll(SmallJob({{"", "steps", "100000"}}), 1);
+  workers_[0].store().full = true;
+  workers_[1].runner().RequestBoundary(/*checkpoint=*/true, /*stop=*/false);
+
+  StartAll();
+  const WorkerMessage last = workers_[0].WaitForEnd();
+
+  ASSERT_TRUE(last.has_failure()) << last.ShortDebugString();
+  EXPECT_THAT(last.failure().reason(),
+              HasSubstr("the checkpoint of step 1 cannot be written: the disk is full"));
+  EXPECT_EQ(last.failure().lost_worker(), "");
+  const WorkerMessage other = workers_[1].WaitForEnd();
+  ASSERT_TRUE(other.has_failure()) << "and its neighbour is not left waiting";
+  EXPECT_EQ(other.failure().lost_worker(), "w0");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/worker/edge_pair.h"
+#include "worker/lost_peer.h"
 
 namespace carousel {
 namespace {
@@ -62,7 +63,7 @@ class TransportTest : public ::testing::TestWithParam<Door> {
     if (GetParam().transport == std::string("grpc")) {
       pair_ = std::make_unique<GrpcPair>(devices_.all(), /*credits=*/1);
     } else {
-      pair_ = std::make_unique<LoopbackPair>(devices_.all());
+      pair_ = std::make_unique<LoopbackPair>(devices_.all(), /*credits=*/1);
     }
   }
   Transport& stage(int index) { return pair_->stage(index); }
@@ -171,6 +172,37 @@ TEST_P(TransportTest, AbortEndsWhatWaitsAndWhatComesLater) {
   EXPECT_EQ(stage(1).SendBytes(0, {0, DECISION}, ""), absl::CancelledError("dropped"));
 }
 
+// However far a sender is ahead, its tensors stay on the device: one lies on its host, and as many
+// on the receiver's as it made room for.
+TEST_P(TransportTest, ASendIsCompleteOnlyOnceThereIsRoom) {
+  std::vector<Span> spans;
+  std::vector<Event> sent;
+  for (int i = 0; i < 5; ++i) {
+    spans.push_back(devices_.NewSpan(0, {static_cast<float>(i)}));
+    sent.push_back(stage(0).Send(1, TagOf(i), spans[i], Event()));
+  }
+  const Span here = devices_.NewSpan(1, {-1});
+
+  ASSERT_TRUE(sent[1].Wait().ok()) << "one there, one on its way";
+  EXPECT_FALSE(sent[3].ready());
+  EXPECT_FALSE(sent[4].ready());
+  for (int i = 0; i < 5; ++i)
+    ASSERT_TRUE(stage(1).Recv(0, TagOf(i), here, Event()).Wait().ok()) << i;
+  EXPECT_TRUE(sent[4].Wait().ok());
+  EXPECT_EQ(devices_.Content(1, here), (std::vector<float>{4}));
+}
+
+TEST_P(TransportTest, AnAbortCompletesTheSendsThatWaitForRoom) {
+  const Span span = devices_.NewSpan(0, {1});
+  std::vector<Event> sent;
+  for (int i = 0; i < 5; ++i) sent.push_back(stage(0).Send(1, TagOf(i), span, Event()));
+
+  stage(0).Abort(absl::CancelledError("dropped"));
+
+  EXPECT_EQ(sent[4].Wait(), absl::CancelledError("dropped"));
+  EXPECT_EQ(stage(0).Send(1, TagOf(5), span, Event()).Wait(), absl::CancelledError("dropped"));
+}
+
 // A device that failed has nothing to send; whoever waits for it must hear of it.
 TEST_P(TransportTest, ASendWhoseContentNeverComesFailsTheTransport) {
   const Span span = devices_.NewSpan(0, {1});
@@ -234,6 +266,53 @@ TEST(GrpcTransportTest, AStaleEpochIsFencedOffAndHurtsNobody) {
   EXPECT_THAT(std::string(refused.message()), HasSubstr("job job, epoch 3 is not installed"));
   ASSERT_TRUE(pair.stage(0).SendBytes(1, {0, NORM_PARTIALS}, "of today").ok());
   EXPECT_EQ(*pair.stage(1).ReceiveBytes(0, {0, NORM_PARTIALS}), "of today");
+}
+
+// Says hello on an edge, and returns how the worker ended it.
+grpc::Status OpenEdge(const std::string& address, int from_stage, int to_stage) {
+  const auto stub =
+      Worker::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  const auto stream = stub->Exchange(&context);
+  Frame open;
+  open.set_job("job");
+  open.set_epoch(4);
+  open.set_kind(OPEN);
+  open.set_from_stage(from_stage);
+  open.set_to_stage(to_stage);
+  stream->Write(open);
+  stream->WritesDone();
+  Credit credit;
+  while (stream->Read(&credit)) {
+  }
+  return stream->Finish();
+}
+
+TEST(GrpcTransportTest, ASecondEdgeFromAStageIsRefusedAndHurtsNobody) {
+  Devices devices("cpu");
+  GrpcPair pair(devices.all());
+  ASSERT_TRUE(pair.stage(0).SendBytes(1, {0, NORM_PARTIALS}, "squares").ok());
+  ASSERT_TRUE(pair.stage(1).ReceiveBytes(0, {0, NORM_PARTIALS}).ok());
+
+  const grpc::Status second = OpenEdge(pair.worker(1).address(), 0, 1);
+
+  EXPECT_EQ(second.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(second.error_message(), HasSubstr("from stage 0 to stage 1 is open already"));
+  ASSERT_TRUE(pair.stage(0).SendBytes(1, {1, NORM_PARTIALS}, "more").ok());
+  EXPECT_EQ(*pair.stage(1).ReceiveBytes(0, {1, NORM_PARTIALS}), "more");
+}
+
+TEST(GrpcTransportTest, AnEdgeThatIsNotThePlansIsRefused) {
+  Devices devices("cpu");
+  GrpcPair pair(devices.all());
+
+  for (const auto& [from, to] : {std::pair{0, 0}, {1, 1}, {-1, 1}, {2, 1}}) {
+    const grpc::Status refused = OpenEdge(pair.worker(1).address(), from, to);
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << from << " " << to;
+    EXPECT_THAT(refused.error_message(), HasSubstr("this worker holds stage 1 of 2"));
+  }
+  ASSERT_TRUE(pair.stage(0).SendBytes(1, {0, NORM_PARTIALS}, "squares").ok());
+  EXPECT_EQ(*pair.stage(1).ReceiveBytes(0, {0, NORM_PARTIALS}), "squares");
 }
 
 TEST(GrpcTransportTest, ATensorAboveTheLimitOfTheJobIsRefused) {

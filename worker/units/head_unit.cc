@@ -29,9 +29,8 @@ class HeadUnit : public LossUnit {
     CAROUSEL_ASSIGN_OR_RETURN(logits_, context_.Rows(vocab_));
     CAROUSEL_ASSIGN_OR_RETURN(stats_, context_.Rows(2));
     CAROUSEL_ASSIGN_OR_RETURN(losses_, context_.Rows(1));
-    StageCapacity one = context_.capacity;
-    one.slots = 1;
-    CAROUSEL_ASSIGN_OR_RETURN(dxn_, SlotBuffer::Allocate(*context_.backend, one, dim_, one.dtype));
+    CAROUSEL_ASSIGN_OR_RETURN(
+        dxn_, SlotBuffer::AllocateGradient(*context_.backend, context_.capacity, dim_));
     CAROUSEL_ASSIGN_OR_RETURN(loss_sum_, context_.backend->Allocate(sizeof(double)));
     return absl::OkStatus();
   }

@@ -1,9 +1,10 @@
 // The mLSTM block of the 2024 family: pre-up-projection (Beck et al. 2024, figure 11), no
 // feed-forward.
 //
-//   [xm | z] = LN(x) proj_up^T;  c = silu(conv4(xm));  q, k = blockdiag(c), v = blockdiag(xm);  i,
-//   f = [q | k | v] W^T + b y = x + proj_down((HeadNorm(mLSTM(q, k, v, i, f)) + skip * c) *
-//   silu(z))
+//   [xm | z] = LN(x) proj_up^T;  c = silu(conv4(xm))
+//   q, k = blockdiag(c);  v = blockdiag(xm);  i, f = [q | k | v] W^T + b
+//   h = HeadNorm(mLSTM(q, k, v, i, f)) + skip * c
+//   y = x + proj_down(h * silu(z))
 
 #include <limits>
 

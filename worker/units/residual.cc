@@ -14,9 +14,11 @@ absl::Status AllocateRows(const UnitContext& context, std::initializer_list<Rows
 
 absl::Status AllocateGradientRows(const UnitContext& context,
                                   std::initializer_list<RowsWanted> wanted) {
-  UnitContext one = context;
-  one.capacity.slots = 1;
-  return AllocateRows(one, wanted);
+  for (const RowsWanted& rows : wanted) {
+    CAROUSEL_ASSIGN_OR_RETURN(
+        *rows.buffer, SlotBuffer::AllocateGradient(*context.backend, context.capacity, rows.width));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<NormPiece> NormPiece::Create(const UnitContext& context, const Parameter& weight,
@@ -188,11 +190,9 @@ absl::StatusOr<ConvPiece> ConvPiece::Create(const UnitContext& context, const Pa
   piece.width_ = weight.layout->shape[0];
   const StageCapacity& capacity = context.capacity;
   const int64_t rows = kernels::kConvCarry * capacity.batch * piece.width_;
-  CAROUSEL_ASSIGN_OR_RETURN(
-      piece.carry_, CarryBuffer::Allocate(*context.backend, capacity.slots, capacity.borders, rows,
-                                          capacity.dtype));
+  CAROUSEL_ASSIGN_OR_RETURN(piece.carry_, CarryBuffer::Allocate(*context.backend, capacity, rows));
   CAROUSEL_ASSIGN_OR_RETURN(piece.dcarry_,
-                            CarryBuffer::Allocate(*context.backend, 1, 2, rows, capacity.dtype));
+                            CarryBuffer::AllocateGradient(*context.backend, capacity, rows));
   return piece;
 }
 
@@ -242,15 +242,18 @@ absl::StatusOr<MlstmCarry> MlstmCarry::Create(const UnitContext& context, int64_
                                               int64_t qk_dim, int64_t v_dim) {
   const StageCapacity& capacity = context.capacity;
   const int64_t states = capacity.batch * heads;
-  auto allocate = [&](int slots, int borders, int64_t size) {
-    return CarryBuffer::Allocate(*context.backend, slots, borders, states * size, capacity.dtype);
+  const auto forward = [&](int64_t size) {
+    return CarryBuffer::Allocate(*context.backend, capacity, states * size);
+  };
+  const auto backward = [&](int64_t size) {
+    return CarryBuffer::AllocateGradient(*context.backend, capacity, states * size);
   };
   MlstmCarry carry;
-  CAROUSEL_ASSIGN_OR_RETURN(carry.c_, allocate(capacity.slots, capacity.borders, qk_dim * v_dim));
-  CAROUSEL_ASSIGN_OR_RETURN(carry.n_, allocate(capacity.slots, capacity.borders, qk_dim));
-  CAROUSEL_ASSIGN_OR_RETURN(carry.m_, allocate(capacity.slots, capacity.borders, 1));
-  CAROUSEL_ASSIGN_OR_RETURN(carry.dc_, allocate(1, 2, qk_dim * v_dim));
-  CAROUSEL_ASSIGN_OR_RETURN(carry.dn_, allocate(1, 2, qk_dim));
+  CAROUSEL_ASSIGN_OR_RETURN(carry.c_, forward(qk_dim * v_dim));
+  CAROUSEL_ASSIGN_OR_RETURN(carry.n_, forward(qk_dim));
+  CAROUSEL_ASSIGN_OR_RETURN(carry.m_, forward(1));
+  CAROUSEL_ASSIGN_OR_RETURN(carry.dc_, backward(qk_dim * v_dim));
+  CAROUSEL_ASSIGN_OR_RETURN(carry.dn_, backward(qk_dim));
   return carry;
 }
 

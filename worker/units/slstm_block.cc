@@ -1,9 +1,11 @@
 // The sLSTM block of the 2024 family: post-up-projection with a gated feed-forward (Beck et al.
 // 2024, figure 10).
 //
-//   xn = LN(x);  xc = silu(conv4(xn));  gates i, f from xc, z, o from xn, block-diagonal
-//   x1 = x + HeadNorm(sLSTM(i, f, z, o));  y = x1 + proj_down(gelu(g) * u),  [g | u] = LN(x1)
-//   proj_up^T
+//   xn = LN(x);  xc = silu(conv4(xn))
+//   i, f = blockdiag(xc);  z, o = blockdiag(xn)
+//   x1 = x + HeadNorm(sLSTM(i, f, z, o))
+//   [g | u] = LN(x1) proj_up^T
+//   y = x1 + proj_down(gelu(g) * u)
 //
 // A trap that the published weights set: the parameter NAMED fgate drives the input gate, and igate
 // the forget gate.
@@ -25,16 +27,14 @@ class SlstmCarry {
  public:
   static absl::StatusOr<SlstmCarry> Create(const UnitContext& context, int64_t width) {
     const StageCapacity& capacity = context.capacity;
+    const int64_t size = capacity.batch * width;
     SlstmCarry carry;
     for (CarryBuffer& buffer : carry.state_) {
-      CAROUSEL_ASSIGN_OR_RETURN(
-          buffer, CarryBuffer::Allocate(*context.backend, capacity.slots, capacity.borders,
-                                        capacity.batch * width, capacity.dtype));
+      CAROUSEL_ASSIGN_OR_RETURN(buffer, CarryBuffer::Allocate(*context.backend, capacity, size));
     }
     for (CarryBuffer& buffer : carry.gradient_) {
-      CAROUSEL_ASSIGN_OR_RETURN(
-          buffer,
-          CarryBuffer::Allocate(*context.backend, 1, 2, capacity.batch * width, capacity.dtype));
+      CAROUSEL_ASSIGN_OR_RETURN(buffer,
+                                CarryBuffer::AllocateGradient(*context.backend, capacity, size));
     }
     return carry;
   }

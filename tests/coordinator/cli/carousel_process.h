@@ -28,7 +28,7 @@ class CarouselProcess {
  public:
   explicit CarouselProcess(const std::vector<std::string>& arguments) {
     const std::string root = std::filesystem::current_path();  // of the runfiles
-    setenv("CAROUSEL_BIN_DIR", root.c_str(), 1);
+    setenv("CAROUSEL_BIN_DIR", root.c_str(), /*overwrite=*/0);
     std::vector<std::string> words = {root + "/coordinator/cli/carousel"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
@@ -47,6 +47,11 @@ class CarouselProcess {
   }
 
   void Signal(int signal) const { kill(pid_, signal); }
+
+  bool Running() {
+    if (running_ && waitpid(pid_, &status_, WNOHANG) == pid_) running_ = false;
+    return running_;
+  }
 
   // False if it ends, or a minute passes, without having said so on stderr.
   bool WaitForError(const std::string& text) {
@@ -73,10 +78,6 @@ class CarouselProcess {
     text << std::ifstream(file).rdbuf();
     return text.str();
   }
-  bool Running() {
-    if (running_ && waitpid(pid_, &status_, WNOHANG) == pid_) running_ = false;
-    return running_;
-  }
 
   TemporaryFolder folder_;
   const std::string out_ = folder_ / "out", err_ = folder_ / "err";
@@ -90,14 +91,27 @@ inline Finished RunCarousel(const std::vector<std::string>& arguments) {
 }
 
 // A job of which a step takes some milliseconds; 4 units.
-inline std::string WriteTinyJob(const std::string& path) {
+inline std::string WriteTinyJob(const std::string& path,
+                                const std::string& data = "synthetic: {tokens: 20k}") {
   std::ofstream(path)
       << "name: tiny\n"
          "model: {family: xlstm, vocab_size: 257, dim: 64, num_blocks: 2, num_heads: 2}\n"
-         "data: {synthetic: {tokens: 20k}, sequence_length: 64, batch_size: 4}\n"
+         "data: {"
+      << data
+      << ", sequence_length: 64, batch_size: 4}\n"
          "learning_rate: {peak: 1e-3}\n"
          "steps: 4\n"
          "numerics: {micro_batch_size: 2, chunk_length: 32}\n";
+  return path;
+}
+
+// A dataset for it, some of it held out.
+inline std::string BuildTinyDataset(const std::string& path) {
+  std::ofstream text(path + ".txt");
+  for (int i = 0; i < 1000; ++i) text << "Sentence " << i << " says " << i * i << ".\n";
+  text.close();
+  RunCarousel({"data", "build", "--output", path, "--held-out-every", "5", "--held-out-block",
+               "1024", path + ".txt"});
   return path;
 }
 

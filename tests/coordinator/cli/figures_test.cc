@@ -39,6 +39,19 @@ TEST(Figures, ProgressSaysNothingThatIsNotKnown) {
   job.set_loss(1);
   job.set_tokens(4096);
   EXPECT_EQ(ProgressText(job), "step 2/6  loss 1.0000  perplexity 2.718  4,096 tokens");
+  job.set_tokens_per_second(1000);
+  job.set_eta_seconds(60);
+  EXPECT_NE(ProgressText(job).find("  1,000 tokens/s  eta 1 min 00 s"), std::string::npos);
+  job.set_step(6);
+  EXPECT_EQ(ProgressText(job).find("eta"), std::string::npos) << "it is over";
+}
+
+TEST(Figures, ABubbleThatWasNotMeasuredIsADash) {
+  Job job;
+  job.set_predicted_bubble_ratio(0.25);
+  EXPECT_EQ(BubbleText(job), "bubble -, predicted 25 %");
+  job.set_measured_bubble_ratio(0.3);
+  EXPECT_EQ(BubbleText(job), "bubble 30 %, predicted 25 %");
 }
 
 }  // namespace

@@ -38,6 +38,25 @@ class Local : public testing::Test {
     return -1;
   }
 
+  // Interrupts `command` while `program`, a sleeping one of that name, starts.
+  json ResultOfInterruptedStart(const std::vector<std::string>& command,
+                                const std::string& program) const {
+    const std::string path = folder_ / ("bin/" + program), started = path + "-started";
+    std::ofstream(path) << "#!/bin/sh\ntouch " << started << "\nexec sleep 600\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    CarouselProcess run(command);
+    while (!std::filesystem::exists(started) && run.Running()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    run.Signal(SIGINT);
+    const Finished stopped = run.Wait();
+    EXPECT_EQ(stopped.code, 130) << stopped.err;
+    const json result = Result(stopped);
+    EXPECT_NE(stopped.err.find(result["resume"].get<std::string>()), std::string::npos)
+        << stopped.err;
+    return result;
+  }
+
   TemporaryFolder folder_;
   const std::string job_ = WriteTinyJob(folder_ / "tiny.yaml");
 };
@@ -67,10 +86,95 @@ TEST_F(Local, TrainsReportsAndRefusesAnotherContract) {
   // and it can be looked at and used without being run.
   const Finished described = RunCarousel({"describe", "--state", folder_ / "s", "-o", "json"});
   EXPECT_EQ(Result(described)["state_digest"], result["state_digest"]);
-  const Finished text =
-      RunCarousel({"generate", "--state", folder_ / "s", "--prompt", "abc", "--max-tokens", "5"});
-  EXPECT_EQ(text.code, 0) << text.err;
-  EXPECT_EQ(text.out.substr(0, 3), "abc");
+}
+
+TEST_F(Local, GeneratesWhatTheSeedSays) {
+  ASSERT_EQ(RunCarousel(Command("s", "1", "3")).code, 0);
+  const auto text = [&](const std::string& seed) {
+    const Finished said = RunCarousel({"generate", "--state", folder_ / "s", "--prompt", "abc",
+                                       "--max-tokens", "20", "--seed", seed});
+    EXPECT_EQ(said.code, 0) << said.err;
+    return said.out;
+  };
+  const std::string one = text("1");
+  EXPECT_EQ(one.rfind("abc", 0), 0) << one;
+  EXPECT_GT(one.size(), std::string("abc\n").size() + 10) << one;
+  EXPECT_EQ(text("1"), one);
+  EXPECT_NE(text("2"), one);
+}
+
+TEST_F(Local, TheTestBackendGivesTheSameBits) {
+  std::vector<std::string> command = Command("test", "2", "3");
+  command.insert(command.end(), {"--backend", "test"});
+  const json late = Result(RunCarousel(command));
+  ASSERT_EQ(late["state"], "done");
+  EXPECT_EQ(late["state_digest"], Result(RunCarousel(Command("cpu", "1", "3")))["state_digest"]);
+}
+
+TEST_F(Local, GoesOnWhereTheDatasetLiesNowAndByTheNewCheckpointPolicy) {
+  // Given what a job comes to, and the same job interrupted,
+  const std::string job = WriteTinyJob(folder_ / "job.yaml", "dataset: here");
+  std::string dataset = BuildTinyDataset(folder_ / "here");
+  const auto command = [&](const std::string& state, const std::string& every) {
+    std::vector<std::string> words = Command(state, "2", "300");
+    words[1] = job;
+    words.insert(words.end(), {"--set", "data.dataset=" + dataset});
+    words.insert(words.end(), {"--set", "checkpoint.every_steps=" + every});
+    return words;
+  };
+  const json whole = Result(RunCarousel(command("whole", "0")));
+  ASSERT_EQ(whole["state"], "done");
+  CarouselProcess first(command("s", "0"));
+  ASSERT_TRUE(first.WaitForError("step ")) << first.Wait().err;
+  first.Signal(SIGINT);
+  const json at = Result(first.Wait());
+  ASSERT_EQ(at["state"], "paused");
+
+  // when the dataset is moved, and another policy wanted,
+  dataset = folder_ / "there";
+  std::filesystem::rename(folder_ / "here", dataset);
+  const Finished last = RunCarousel(command("s", "7"));
+
+  // then it goes on to the same bits, under that policy.
+  ASSERT_EQ(last.code, 0) << last.err;
+  EXPECT_EQ(Result(last)["state_digest"], whole["state_digest"]);
+  EXPECT_EQ(Result(last)["spec"]["checkpoint"]["every_steps"], 7);
+  const Finished listed =
+      RunCarousel({"get", "checkpoints", "--state", folder_ / "s", "-o", "json"});
+  const json checkpoints = Result(listed);
+  ASSERT_EQ(checkpoints.size(), 3) << listed.out;
+  EXPECT_EQ(checkpoints[1]["step"], 294);
+  EXPECT_EQ(checkpoints[2]["step"], 287);
+}
+
+TEST_F(Local, InterruptedWhileItStartsItSaysHowToGoOn) {
+  // Given a job that was interrupted, hence has a checkpoint,
+  const std::vector<std::string> command = Command("s", "1", "300");
+  CarouselProcess first(command);
+  ASSERT_TRUE(first.WaitForError("step ")) << first.Wait().err;
+  first.Signal(SIGINT);
+  const json at = Result(first.Wait());
+  ASSERT_EQ(at["state"], "paused");
+
+  const std::string root = std::filesystem::current_path();
+  std::filesystem::create_directory(folder_ / "bin");
+  setenv("CAROUSEL_BIN_DIR", (folder_ / "bin").c_str(), 1);
+
+  // when it is interrupted while its worker starts, then its state is what it was;
+  std::filesystem::create_symlink(root + "/coordinator/coordinator", folder_ / "bin/coordinator");
+  const json worker = ResultOfInterruptedStart(command, "worker");
+  EXPECT_EQ(worker["job"], at["job"]);
+  EXPECT_EQ(worker["state"], "paused");
+  EXPECT_EQ(worker["step"], at["step"]);
+  EXPECT_EQ(worker["state_digest"], at["state_digest"]);
+
+  // when it is while the coordinator starts, then it is not known.
+  std::filesystem::remove(folder_ / "bin/coordinator");
+  const json coordinator = ResultOfInterruptedStart(command, "coordinator");
+  EXPECT_TRUE(coordinator["job"].is_null());
+  EXPECT_EQ(coordinator["state"], "paused");
+  EXPECT_TRUE(coordinator["step"].is_null());
+  unsetenv("CAROUSEL_BIN_DIR");
 }
 
 TEST_F(Local, InterruptedKilledAndContinuedGivesTheSameBits) {

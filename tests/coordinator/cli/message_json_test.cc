@@ -35,6 +35,19 @@ TEST(MessageJson, BeforeTheFirstStepThereIsNoLoss) {
   EXPECT_TRUE(json["perplexity"].is_null());
 }
 
+TEST(MessageJson, WhatWasNotMeasuredIsNull) {
+  Job job;
+  job.set_step(3);
+  for (const char* figure : {"tokens_per_second", "eta_seconds", "measured_bubble_ratio"}) {
+    EXPECT_TRUE(JobToJson(job)[figure].is_null()) << figure;
+  }
+  job.set_tokens_per_second(1000);
+  job.set_measured_bubble_ratio(0.5);
+  EXPECT_EQ(JobToJson(job)["tokens_per_second"], 1000);
+  EXPECT_EQ(JobToJson(job)["eta_seconds"], 0);  // its last step
+  EXPECT_EQ(JobToJson(job)["measured_bubble_ratio"], 0.5);
+}
+
 TEST(MessageJson, NumbersThatJsonCannotWriteAreNull) {
   Job job;
   job.set_step(1);

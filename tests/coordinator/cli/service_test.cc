@@ -1,0 +1,173 @@
+// The verbs that talk to a coordinator, against a real one with real workers: what they print, in
+// each format.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "cluster/job/yaml_document.h"
+#include "tests/crash/small_service.h"
+
+namespace carousel {
+namespace {
+
+using nlohmann::json;
+
+std::vector<json> Lines(const std::string& text) {
+  std::vector<json> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) {
+    lines.push_back(json::parse(line, nullptr, false));
+    EXPECT_FALSE(lines.back().is_discarded()) << line;
+  }
+  return lines;
+}
+
+// The documents of a YAML stream in which each begins with "---".
+std::vector<YamlNode> Documents(const std::string& text) {
+  std::vector<YamlNode> documents;
+  for (size_t from = 0; from < text.size();) {
+    size_t to = text.find("---\n", from + 1);
+    while (to != text.npos && text[to - 1] != '\n') to = text.find("---\n", to + 1);
+    to = std::min(to, text.size());
+    Faults faults;
+    std::optional<YamlNode> document = ParseYaml(text.substr(from, to - from), "stdout", &faults);
+    EXPECT_TRUE(document.has_value()) << faults.ToStatus() << text.substr(from, to - from);
+    documents.push_back(document.value_or(YamlNode()));
+    from = to;
+  }
+  return documents;
+}
+
+bool Same(const YamlNode& yaml, const json& value) {
+  if (value.is_string()) return yaml.quoted && yaml.text == value.get<std::string>();
+  if (value.is_object()) {
+    if (yaml.kind != YamlNode::Kind::kMap || yaml.entries.size() != value.size()) return false;
+    return std::all_of(yaml.entries.begin(), yaml.entries.end(), [&](const YamlEntry& entry) {
+      return value.contains(entry.key.text) && Same(entry.value, value[entry.key.text]);
+    });
+  }
+  if (value.is_array()) {
+    return yaml.kind == YamlNode::Kind::kSequence &&
+           std::equal(yaml.items.begin(), yaml.items.end(), value.begin(), value.end(), Same);
+  }
+  if (value.is_null()) return yaml.kind == YamlNode::Kind::kNull;
+  return !yaml.quoted && json::parse(yaml.text, nullptr, false) == value;
+}
+
+class Service : public testing::Test {
+ protected:
+  void SetUp() override {
+    BuildTinyDataset(dataset_);
+    service_.StartWorkers(1);
+  }
+  Finished Run(std::vector<std::string> words, const std::string& format) const {
+    words.insert(words.end(), {"--coordinator", service_.address(), "-o", format});
+    return RunToEnd(Carousel(words));
+  }
+  std::string Submitted(const std::string& steps) const {
+    return Answer(Run({"submit", job_, "--steps", steps}, "json")).value("job", "none");
+  }
+  std::string Trained(const std::string& steps = "4") const {
+    const std::string job = Submitted(steps);
+    EXPECT_EQ(Run({"wait", job}, "table").code, 0);
+    return job;
+  }
+
+  TemporaryFolder folder_;
+  const std::string dataset_ = folder_ / "corpus";
+  const std::string job_ = WriteTinyJob(folder_ / "tiny.yaml", "dataset: " + dataset_);
+  SmallService service_;
+};
+
+TEST_F(Service, EveryVerbPrintsTheSameAsJsonAndAsYaml) {
+  const std::string job = Trained();
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"get", "jobs"},
+           {"get", "checkpoints", job},
+           {"describe", job},
+           {"wait", job},
+           {"watch", job},
+           {"logs", job},
+           {"eval", job},
+           {"generate", job, "--max-tokens", "5", "--prompt", "Sen"},
+           {"version", "--server"}}) {
+    SCOPED_TRACE(words[0]);
+    const Finished as_json = Run(words, "json"), as_yaml = Run(words, "yaml");
+    EXPECT_EQ(as_json.code, 0) << as_json.err;
+    EXPECT_EQ(as_yaml.code, 0) << as_yaml.err;
+    const std::vector<json> lines = Lines(as_json.out);
+    const std::vector<YamlNode> documents = Documents(as_yaml.out);
+    ASSERT_FALSE(lines.empty());
+    ASSERT_EQ(documents.size(), lines.size()) << as_yaml.out;
+    EXPECT_TRUE(std::equal(documents.begin(), documents.end(), lines.begin(), Same))
+        << as_json.out << as_yaml.out;
+    const Finished as_table = Run(words, "table");
+    EXPECT_EQ(as_table.code, 0) << as_table.err;
+    EXPECT_FALSE(as_table.out.empty());
+    EXPECT_TRUE(json::parse(as_table.out, nullptr, false).is_discarded()) << as_table.out;
+  }
+}
+
+TEST_F(Service, GeneratedPiecesMakeTheTextThatIsShown) {
+  const std::vector<std::string> words = {"generate", Trained("100"),  "--max-tokens",
+                                          "12",       "--temperature", "0",
+                                          "--prompt", "Sentence "};
+  // After so many steps it writes letters, which both forms show as they are.
+  std::string text = "Sentence ";
+  for (const json& piece : Lines(Run(words, "json").out)) text += piece["text"].get<std::string>();
+  EXPECT_EQ(Run(words, "table").out, text + "\n");
+}
+
+TEST_F(Service, AResumeThatWaitsSaysWhatFor) {
+  const std::string job = Submitted("300");
+  ASSERT_TRUE(service_.WaitForStep(job, 1));
+  ASSERT_EQ(Run({"pause", job}, "json").code, 0);
+
+  Program resume(
+      Carousel({"resume", job, "--set", "pipeline.stages=2", "--coordinator", service_.address()}));
+  EXPECT_TRUE(resume.WaitForErr("waits for workers: needs 2, free are 1")) << resume.err();
+  service_.StartWorker(1);
+  EXPECT_EQ(resume.Wait().code, 0) << resume.err();
+}
+
+TEST_F(Service, LogsShowWhatAWorkerSaid) {
+  const std::string job = Trained();
+  bool said = false;
+  std::string all;
+  for (const json& entry : Lines(Run({"logs"}, "json").out)) {
+    const std::string line = entry["line"];
+    // After time and level: who speaks.
+    said |= line.find(" worker " + service_.WorkerId(0) + ": ") ==
+            std::string("2026-11-24T10:07:12.345Z INFO ").size();
+    all += line + "\n";
+  }
+  EXPECT_TRUE(said) << all;
+}
+
+TEST_F(Service, AJobWhoseDatasetMovedGoesOnFromWhereItIsSaidToLie) {
+  // Given a job that is paused,
+  const std::string job = Submitted("300");
+  ASSERT_TRUE(service_.WaitForStep(job, 3));
+  ASSERT_EQ(Run({"pause", job}, "json").code, 0);
+  std::filesystem::rename(dataset_, folder_ / "moved");
+
+  // when it is resumed where its dataset is not, then that is refused, and the flag named;
+  const Finished refused = Run({"resume", job}, "json");
+  EXPECT_NE(refused.code, 0);
+  EXPECT_NE(refused.err.find(dataset_), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("--dataset"), std::string::npos) << refused.err;
+
+  // when its place is named, then it goes on to its end.
+  const Finished resumed = Run({"resume", job, "--dataset", folder_ / "moved"}, "json");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(Answer(Run({"wait", job}, "json"))["state"], "done");
+}
+
+}  // namespace
+}  // namespace carousel
