@@ -61,6 +61,13 @@ template <class T>
 #endif
 }
 
+// `x` with `rest` after its first `count` elements.
+template <class T>
+[[gnu::always_inline]] inline Vec<T> KeepFirst(Vec<T> x, int64_t count, Vec<T> rest) {
+  const BitsOf<Vec<T>> after = ToBits(rest) ^ ToBits(KeepFirst<T>(rest, count));
+  return FromBits<Vec<T>>(ToBits(KeepFirst<T>(x, count)) | after);
+}
+
 // Joins lane i of the lower half with lane i of the upper one, then the halves of that, and so on;
 // `lane` counts the lanes of a half.
 template <class T, class V, class Join, int... lane>
@@ -93,19 +100,16 @@ class Lanes {
     parts_[part] = parts_[part] + x;
   }
   [[gnu::always_inline]] void AddProduct(int64_t part, Vec<T> x, Vec<T> y, int64_t count) {
-    if (count < kLanes<T>) x = KeepFirst<T>(x, count), y = KeepFirst<T>(y, count);
+    if (count < kLanes<T>) {  // a product of -0 leaves alone what is there, be it -0 by underflow
+      x = KeepFirst<T>(x, count, Splat<T>(0));
+      y = KeepFirst<T>(y, count, Splat<T>(-T(0)));
+    }
     parts_[part] = Fma(x, y, parts_[part]);
   }
   // NaN elements are passed over. Needs Lanes(-inf).
   [[gnu::always_inline]] void AddLargest(int64_t part, Vec<T> x, int64_t count) {
     Vec<T> largest = x > parts_[part] ? x : parts_[part];
-    if (count < kLanes<T>) {
-      // The lanes after `count` keep what they have.
-      const Vec<T> before = KeepFirst<T>(parts_[part], count);
-      const BitsOf<Vec<T>> after = ToBits(parts_[part]) ^ ToBits(before);
-      largest = FromBits<Vec<T>>(ToBits(KeepFirst<T>(largest, count)) | after);
-    }
-    parts_[part] = largest;
+    parts_[part] = count < kLanes<T> ? KeepFirst<T>(largest, count, parts_[part]) : largest;
   }
 
   [[gnu::always_inline]] T Fold() const {
