@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct Contract {
   const char* file;
   int max_replicas;
 };
+void PrintTo(const Contract& contract, std::ostream* out) { *out << contract.title; }
 constexpr Contract kContracts[] = {{"Xlstm1Leaf", "invariance.yaml", 1},
                                    {"Xlstm2Leaves", "invariance.yaml", 2},
                                    {"XlstmLarge1Leaf", "invariance-large.yaml", 1},
