@@ -16,7 +16,7 @@ template <class T>
 class BlockLinearTest : public testing::Test {
  public:
   // Matrices stand in the middle of wider rows.
-  static Matrix View(const std::vector<T>& values, int64_t columns, int64_t first_row = 0) {
+  static Matrix View(std::vector<T>& values, int64_t columns, int64_t first_row = 0) {
     return MatrixOf(values, columns + 5, first_row * (columns + 5));
   }
 };

@@ -16,7 +16,7 @@ struct Operand {
   Operand(int64_t rows, int64_t columns, uint64_t seed)
       : stride(columns + 3), values(Values<T>(rows * stride, seed)) {}
 
-  Matrix View(int64_t first_row = 0) const { return MatrixOf(values, stride, first_row * stride); }
+  Matrix View(int64_t first_row = 0) { return MatrixOf(values, stride, first_row * stride); }
   T at(int64_t row, int64_t column) const { return values[row * stride + column]; }
 
   int64_t stride;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -28,29 +27,35 @@ std::vector<T> Values(int64_t size, uint64_t seed, double scale = 1, double mean
   return values;
 }
 
-// An operation has one type of span for what it reads and what it writes; a const vector is for the
-// former.
+template <class T>
+Span SpanOf(std::vector<T>& values) {
+  return values.empty() ? Span() : Span::Of(values.data(), static_cast<int64_t>(values.size()));
+}
+// Of what an operation only reads: it has one type of span for both.
 template <class T>
 Span SpanOf(const std::vector<T>& values) {
-  return values.empty()
-             ? Span()
-             : Span::Of(const_cast<T*>(values.data()), static_cast<int64_t>(values.size()));
+  return SpanOf(const_cast<std::vector<T>&>(values));
 }
 
 // Columns [first, ...) of rows that are `stride` elements long.
 template <class T>
-Matrix MatrixOf(const std::vector<T>& values, int64_t stride, int64_t first = 0) {
+Matrix MatrixOf(std::vector<T>& values, int64_t stride, int64_t first = 0) {
   return {SpanOf(values).Slice(first, static_cast<int64_t>(values.size()) - first), stride};
+}
+template <class T>
+Matrix MatrixOf(const std::vector<T>& values, int64_t stride, int64_t first = 0) {
+  return MatrixOf(const_cast<std::vector<T>&>(values), stride, first);
 }
 
 // The index of the first element whose bits differ, or -1.
 template <class T>
 int64_t FirstDifference(const std::vector<T>& a, const std::vector<T>& b) {
   if (a.size() != b.size()) return static_cast<int64_t>(std::min(a.size(), b.size()));
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (std::memcmp(&a[i], &b[i], sizeof(T)) != 0) return static_cast<int64_t>(i);
-  }
-  return -1;
+  const auto* left = reinterpret_cast<const unsigned char*>(a.data());
+  const auto* right = reinterpret_cast<const unsigned char*>(b.data());
+  const auto* end = left + a.size() * sizeof(T);
+  const auto* at = std::mismatch(left, end, right).first;
+  return at == end ? -1 : (at - left) / static_cast<int64_t>(sizeof(T));
 }
 
 // EXPECT_TRUE(SameBits(actual, expected)) says which element differs first, and both values.
