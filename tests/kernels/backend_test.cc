@@ -87,6 +87,7 @@ TEST_P(BackendTest, StreamsOfDifferentThreadsDoNotDisturbEachOther) {
   ASSERT_TRUE(device.backend().Record(device.stream()).Wait().ok());
   std::vector<std::vector<float>> sums(3, std::vector<float>(kSize));
   std::vector<std::thread> threads;
+  threads.reserve(sums.size());
   for (std::vector<float>& sum : sums) {
     threads.emplace_back([&device, &sum, one] {
       Backend& backend = device.backend();

@@ -19,7 +19,7 @@ namespace carousel::kernels {
 template <class T, class Run>
 std::vector<T> SameBitsEverywhere(const Run& run) {
   Context one(1);
-  const std::vector<T> expected = run(Isa::kScalar, one);
+  std::vector<T> expected = run(Isa::kScalar, one);
   OnEveryPath([&](Isa isa, Context& context) {
     EXPECT_TRUE(SameBits(run(isa, context), expected))
         << NameOf(isa) << ", " << context.threads() << " threads";
