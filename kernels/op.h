@@ -10,6 +10,7 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/elementwise.h"
 #include "kernels/embedding.h"
+#include "kernels/gate_linear.h"
 #include "kernels/gated.h"
 #include "kernels/granule.h"
 #include "kernels/linear.h"
@@ -27,6 +28,8 @@
   X(LinearForward) X(LinearBackwardInput) X(LinearBackwardWeight)      \
   X(BlockLinearForward) X(BlockLinearBackwardInput)                    \
   X(BlockLinearBackwardWeight)                                         \
+  X(GateLinearForward) X(GateLinearBackwardInput)                      \
+  X(GateLinearBackwardWeight)                                          \
   X(ConvForward) X(ConvBackwardInput) X(ConvBackwardWeight)            \
   X(SoftCapForward) X(SoftCapBackward)                                 \
   X(GatedUnitForward) X(GatedUnitBackward)                             \

@@ -65,18 +65,22 @@ template <class T>
 template <class T>
 void MapRowsOfFours(const T* from, int64_t from_row, const T* w, int64_t rows, int64_t width,
                     bool accumulate, T* to, int64_t to_row) {
-  ForEachVector<T>(width, [&](int64_t column, int64_t count) {
-    Vec<T> w_vector[kFour];
-    for (int64_t j = 0; j < kFour; ++j) {
-      w_vector[j] = LoadUpTo<T>(w + j * width + column, count);
-    }
-    for (int64_t r = 0; r < rows; ++r) {
-      T* y = to + r * to_row + column;
-      const Vec<T> start = accumulate ? LoadUpTo<T>(y, count) : Splat<T>(0);
-      const Vec<T> x = LoadUpTo<T>(from + r * from_row + column, count);
-      StoreUpTo<T>(y, MapFours<T>(x, w_vector, start), count);
-    }
-  });
+  constexpr int64_t kAbreast = 4;  // rows read along: what the weights cost is shared
+  for (int64_t first = 0; first < rows; first += kAbreast) {
+    const int64_t last = Min(rows, first + kAbreast);
+    ForEachVector<T>(width, [&](int64_t column, int64_t count) {
+      Vec<T> w_vector[kFour];
+      for (int64_t j = 0; j < kFour; ++j) {
+        w_vector[j] = LoadUpTo<T>(w + j * width + column, count);
+      }
+      for (int64_t r = first; r < last; ++r) {
+        T* y = to + r * to_row + column;
+        const Vec<T> start = accumulate ? LoadUpTo<T>(y, count) : Splat<T>(0);
+        const Vec<T> x = LoadUpTo<T>(from + r * from_row + column, count);
+        StoreUpTo<T>(y, MapFours<T>(x, w_vector, start), count);
+      }
+    });
+  }
 }
 
 // dweight[n, o, k] += sum_r dy[r, n * 4 + o] x[r, n * 4 + k] from the last row, for kVectors

@@ -1,133 +1,154 @@
 #include "kernels/cpu/matmul.h"
 
 #include "kernels/check.h"
+#include "kernels/cpu/countdown.h"
+#include "kernels/cpu/math.h"
 
 namespace carousel::kernels::CAROUSEL_ISA {
 namespace {
+
 // Sizes of blocks; none of them changes a bit. A tile costs some hundred cycles to begin and end,
 // and C has to be read and written once a block of k, so a block of k is as long as an A block of
 // few panels and two panels of B in the L2 cache allow.
 constexpr int64_t kBlockK = 1024;
-constexpr int64_t kBlockRows = 4 * kTileRows;               // of A
-constexpr int64_t kBlockColumns = 4 * kTileColumns<float>;  // of B, packed at a time
-constexpr int64_t kTaskRows = 292 * kTileRows;
-constexpr int64_t kTaskColumns = 2048;
+constexpr int64_t kBlockRows = 4 * kTileRows;  // of A, packed by the thread that multiplies them
+constexpr int64_t kBlockColumns = 2048;        // of B, packed by all threads for all
 
-int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// [First(i), First(i + 1)) are `parts` nearly equal parts of [0, size).
+// [First(i), First(i + 1)) are `parts` nearly equal parts of [0, size), cut at multiples of `unit`.
 struct Split {
-  Split(int64_t size, int64_t largest) : size(size), parts(CeilDiv(size, largest)) {}
-  int64_t First(int64_t i) const { return i * size / parts; }
+  Split(int64_t size, int64_t parts, int64_t unit = 1)
+      : size(size), units(CeilDiv(size, unit)), parts(Max<int64_t>(1, parts)), unit(unit) {}
+  int64_t First(int64_t i) const { return Min(size, i * units / parts * unit); }
+  int64_t Size(int64_t i) const { return First(i + 1) - First(i); }
+  int64_t largest() const { return CeilDiv(units, parts) * unit; }
 
-  int64_t size, parts;
+  int64_t size, units, parts, unit;
 };
 
-// Rows [row, row + rows) and columns [column, column + columns) of C, all of k.
+// What is computed between two meetings of the threads: some columns of every product, over one
+// block of k. The first tasks pack B. Each other packs a block of rows of A and multiplies it with
+// all of B, or with a piece of B where there are too few blocks of rows for the threads.
 template <class T>
-struct Task {
-  int64_t row, rows, column, columns;
-};
-
-template <class T>
-class TaskRunner {
+class Slab {
  public:
-  TaskRunner(Context& context, int thread, const Product<T>& product, const Task<T>& task)
-      : product_(product),
-        task_(task),
-        k_split_(product.k > 0 ? product.k : 1, kBlockK),
-        row_split_(task.rows, kBlockRows) {
-    const int64_t block_k = CeilDiv(product.k, k_split_.parts);
-    const int64_t block_rows = CeilDiv(task.rows, row_split_.parts);
-    const auto scratch = [&](Context::Slot slot, int64_t size) {
-      return static_cast<T*>(context.Scratch(thread, slot, size * sizeof(T)));
-    };
-    packed_a_ = scratch(Context::kPackA, PackedRowsSize(block_rows, block_k));
-    packed_b_ = scratch(Context::kPackB, PackedColumnsSize<T>(block_k, task.columns));
-    if (product.residual != nullptr && k_split_.parts > 1) {
-      unfinished_ = scratch(Context::kMatmul, task.rows * task.columns);
+  struct Range {
+    int64_t first, size;
+  };
+
+  Slab(Context& context, const Product<T>& product, Range columns, Range k)
+      : context_(context),
+        product_(product),
+        columns_(columns),
+        k_(k),
+        packs_(columns.size, CeilDiv(columns.size, kPackColumns), kTileColumns<T>),
+        rows_(product.m, RowParts()),
+        pieces_(columns.size, PieceParts(), kTileColumns<T>),
+        packed_size_(PackedColumnsSize<T>(k.size, columns.size)),
+        packed_(product.count * packs_.parts) {
+    packed_b_ = Scratch(0, Context::kPackB, product.count * packed_size_);
+    if (product.residual != nullptr && k.size < product.k) {
+      unfinished_ = Scratch(0, Context::kMatmul, product.m * columns.size);
     }
   }
 
   void Run() {
-    for (int64_t k_block = 0; k_block < k_split_.parts; ++k_block) {
-      for (int64_t row_block = 0; row_block < row_split_.parts; ++row_block) {
-        RunBlock(k_block, row_block);
+    const int64_t packs = product_.count * packs_.parts;
+    const int64_t blocks = product_.count * rows_.parts * pieces_.parts;
+    Parallel(context_, packs + blocks, [&](int64_t task, int thread) {
+      if (task < packs) {
+        Pack(task / packs_.parts, task % packs_.parts);
+        packed_.Done();
+      } else {
+        packed_.Wait();
+        Multiply(task - packs, thread);
       }
-    }
+    });
   }
 
  private:
-  void RunBlock(int64_t k_block, int64_t row_block) {
-    const int64_t first_k = product_.k > 0 ? k_split_.First(k_block) : 0;
-    const int64_t k = product_.k > 0 ? k_split_.First(k_block + 1) - first_k : 0;
-    const int64_t first_row = row_split_.First(row_block);
-    const int64_t rows = row_split_.First(row_block + 1) - first_row;
+  // Columns of B that a task packs, and the fewest that are worth an A block of their own.
+  static constexpr int64_t kPackColumns = 4 * kTileColumns<float>;
+  // Tasks for each thread, so that one that is held up does not hold up the rest.
+  static constexpr int64_t kTasks = 4;
+
+  // As many for each thread, if there are enough of them.
+  int64_t RowParts() const {
+    const int64_t parts = CeilDiv(product_.m, kBlockRows), threads = context_.threads();
+    return parts * product_.count < threads ? parts : CeilDiv(parts, threads) * threads;
+  }
+  int64_t PieceParts() const {
+    const int64_t blocks = product_.count * rows_.parts;
+    return Min(CeilDiv(kTasks * context_.threads(), blocks), CeilDiv(columns_.size, kPackColumns));
+  }
+
+  T* Scratch(int thread, Context::Slot slot, int64_t size) const {
+    return static_cast<T*>(context_.Scratch(thread, slot, size * sizeof(T)));
+  }
+
+  void Pack(int64_t index, int64_t pack) {
+    const int64_t column = packs_.First(pack);
+    Strided<T> b = product_.b;
+    b.data += index * product_.b_next + k_.first * b.row + (columns_.first + column) * b.column;
+    PackColumns(b, k_.size, packs_.Size(pack), packed_b_ + index * packed_size_ + column * k_.size);
+  }
+
+  void Multiply(int64_t task, int thread) {
+    const int64_t piece = task % pieces_.parts;
+    const int64_t block = task / pieces_.parts % rows_.parts;
+    const int64_t index = task / pieces_.parts / rows_.parts;
+    const int64_t row = rows_.First(block), rows = rows_.Size(block);
     Strided<T> a = product_.a;
-    a.data += (task_.row + first_row) * a.row + first_k * a.column;
-    PackRows(a, rows, k, packed_a_);
-    // B is packed when it is first used, and used while it is in cache.
-    const int64_t at_once = row_block == 0 ? kBlockColumns : task_.columns;
-    for (int64_t column = 0; column < task_.columns; column += at_once) {
-      const int64_t columns = Min(task_.columns - column, at_once);
-      T* packed_b = packed_b_ + column * k;
-      if (row_block == 0) {
-        Strided<T> b = product_.b;
-        b.data += first_k * b.row + (task_.column + column) * b.column;
-        PackColumns(b, k, columns, packed_b);
-      }
-      MultiplyPacked(rows, k, columns, packed_a_, packed_b, Ends(k_block, first_row, column));
-    }
+    a.data += index * product_.a_next + row * a.row + k_.first * a.column;
+    T* packed_a = Scratch(thread, Context::kPackA, PackedRowsSize(rows_.largest(), k_.size));
+    PackRows(a, rows, k_.size, packed_a);
+    const int64_t column = pieces_.First(piece);
+    MultiplyPacked(rows, k_.size, pieces_.Size(piece), packed_a,
+                   packed_b_ + index * packed_size_ + column * k_.size, Ends(index, row, column));
   }
 
   // A residual that is c itself must not be overwritten before the last block of k: unfinished
   // chains wait elsewhere.
-  ChainEnds<T> Ends(int64_t k_block, int64_t first_row, int64_t column) const {
-    const int64_t c_row = task_.row + first_row, c_column = task_.column + column;
-    T* c = product_.c + c_row * product_.c_row + c_column;
+  ChainEnds<T> Ends(int64_t index, int64_t row, int64_t piece_column) const {
+    const int64_t column = columns_.first + piece_column;
+    T* c = product_.c + index * product_.c_next + row * product_.c_row + column;
     T* waiting = c;
     int64_t waiting_row = product_.c_row;
     if (unfinished_ != nullptr) {
-      waiting = unfinished_ + first_row * task_.columns + column;
-      waiting_row = task_.columns;
+      waiting = unfinished_ + row * columns_.size + piece_column;
+      waiting_row = columns_.size;
     }
     ChainEnds<T> ends;
-    if (k_block > 0 || product_.accumulate) {
+    if (k_.first > 0 || product_.accumulate) {
       ends.from = waiting;
       ends.from_row = waiting_row;
     }
     ends.to = waiting;
     ends.to_row = waiting_row;
-    if (k_block + 1 == k_split_.parts) {
+    if (k_.first + k_.size == product_.k) {
       ends.to = c;
       ends.to_row = product_.c_row;
-      if (product_.bias != nullptr) ends.bias = product_.bias + c_column;
+      if (product_.bias != nullptr) ends.bias = product_.bias + column;
       if (product_.residual != nullptr) {
-        ends.residual = product_.residual + c_row * product_.residual_row + c_column;
+        ends.residual = product_.residual + row * product_.residual_row + column;
         ends.residual_row = product_.residual_row;
       }
     }
     return ends;
   }
 
+  Context& context_;
   const Product<T>& product_;
-  const Task<T> task_;
-  const Split k_split_, row_split_;
-  T* packed_a_ = nullptr;    // [block of rows, block of k]
-  T* packed_b_ = nullptr;    // [block of k, columns of the task]
-  T* unfinished_ = nullptr;  // [rows, columns] of the task
+  const Range columns_, k_;
+  const Split packs_;   // of the columns, for packing
+  const Split rows_;    // of A
+  const Split pieces_;  // of the columns, for multiplying
+  const int64_t packed_size_;
+  T* packed_b_ = nullptr;    // [count][packed block of k, columns]
+  T* unfinished_ = nullptr;  // [m, columns]
+  Countdown packed_;
 };
-
-template <class T>
-Product<T> Nth(const Product<T>& product, int64_t index) {
-  Product<T> nth = product;
-  nth.a.data += index * product.a_next;
-  nth.b.data += index * product.b_next;
-  nth.c += index * product.c_next;
-  nth.count = 1;
-  return nth;
-}
 
 template <class T>
 void Check(const Product<T>& product) {
@@ -136,62 +157,22 @@ void Check(const Product<T>& product) {
   KERNEL_CHECK(product.count == 1 || (product.bias == nullptr && product.residual == nullptr));
 }
 
-// A task per block of C. For several threads the blocks are halved until each thread gets a few, so
-// that a thread that is held up does not hold up the rest; small blocks pack more than they gain.
-template <class T>
-void ChooseTaskSize(const Product<T>& product, int threads, int64_t* rows, int64_t* columns) {
-  constexpr int64_t kLeastRows = 9 * kTileRows, kLeastColumns = 64;
-  *rows = Min(product.m, kTaskRows);
-  *columns = Min(product.n, kTaskColumns);
-  if (threads == 1) return;
-  while (product.count * CeilDiv(product.m, *rows) * CeilDiv(product.n, *columns) < 4 * threads) {
-    const bool rows_can = *rows >= 2 * kLeastRows, columns_can = *columns >= 2 * kLeastColumns;
-    if (!rows_can && !columns_can) return;
-    if (rows_can && (*rows >= *columns || !columns_can)) {
-      *rows = CeilDiv(*rows, 2);
-    } else {
-      *columns = CeilDiv(*columns, 2);
-    }
-  }
-}
-
 }  // namespace
 
 template <class T>
 void MatMul(Context& context, const Product<T>& product) {
   Check(product);
   if (product.m == 0 || product.n == 0 || product.count == 0) return;
-  int64_t largest_rows, largest_columns;
-  ChooseTaskSize(product, context.threads(), &largest_rows, &largest_columns);
-  const Split rows(product.m, largest_rows), columns(product.n, largest_columns);
-  Parallel(context, product.count * rows.parts * columns.parts, [&](int64_t index, int thread) {
-    const int64_t row_part = index % rows.parts, rest = index / rows.parts;
-    const int64_t column_part = rest % columns.parts;
-    const Product<T> nth = Nth(product, rest / columns.parts);
-    const int64_t row = rows.First(row_part), column = columns.First(column_part);
-    const Task<T> task = {row, rows.First(row_part + 1) - row, column,
-                          columns.First(column_part + 1) - column};
-    TaskRunner<T>(context, thread, nth, task).Run();
-  });
-}
-
-template <class T>
-void MatMulOnThread(Context& context, int thread, const Product<T>& product) {
-  Check(product);
-  KERNEL_CHECK(product.count == 1);
-  const Split rows(product.m, kTaskRows), columns(product.n, kTaskColumns);
-  for (int64_t i = 0; i < rows.parts; ++i) {
-    for (int64_t j = 0; j < columns.parts; ++j) {
-      const Task<T> task = {rows.First(i), rows.First(i + 1) - rows.First(i), columns.First(j),
-                            columns.First(j + 1) - columns.First(j)};
-      TaskRunner<T>(context, thread, product, task).Run();
+  const Split columns(product.n, CeilDiv(product.n, kBlockColumns), kTileColumns<T>);
+  const Split k(product.k, CeilDiv(product.k, kBlockK));
+  for (int64_t i = 0; i < columns.parts; ++i) {
+    for (int64_t j = 0; j < k.parts; ++j) {
+      Slab<T>(context, product, {columns.First(i), columns.Size(i)}, {k.First(j), k.Size(j)}).Run();
     }
   }
 }
 
 template void MatMul(Context&, const Product<float>&);
 template void MatMul(Context&, const Product<double>&);
-template void MatMulOnThread(Context&, int, const Product<float>&);
-template void MatMulOnThread(Context&, int, const Product<double>&);
 
 }  // namespace carousel::kernels::CAROUSEL_ISA

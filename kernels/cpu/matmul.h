@@ -48,10 +48,6 @@ struct Product {
 template <class T>
 void MatMul(Context& context, const Product<T>& product);
 
-// On the calling thread only, for use inside of a parallel operation; count == 1.
-template <class T>
-void MatMulOnThread(Context& context, int thread, const Product<T>& product);
-
 // --- For kernels that keep their operands packed in cache. One thread; no scratch of its own. ---
 
 // The largest tile of C that stays in registers.
@@ -98,18 +94,9 @@ struct ChainEnds {
   int64_t residual_row = 0;
 };
 
-// Which part of a product is worth computing. What is left out of a triangle is exact only if the
-// elements that it stands for are zeros (of A), or are not wanted (of C).
-enum class Part {
-  kAll,
-  kLowerC,  // of each row m of C the columns n <= m; others may be computed or keep their content
-  kLowerA,  // a[m, k] is zero for k > m
-  kUpperA,  // a[m, k] is zero for k < m
-};
-
 // [rows, columns] = packed a times packed b, one block of k.
 template <class T>
 void MultiplyPacked(int64_t rows, int64_t k, int64_t columns, const T* a, const T* b,
-                    const ChainEnds<T>& ends, Part part = Part::kAll);
+                    const ChainEnds<T>& ends);
 
 }  // namespace carousel::kernels::CAROUSEL_ISA

@@ -1,11 +1,10 @@
 // Packing: rows of A or columns of B, here called lanes, are interleaved k by k, panel by panel.
 
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/matmul.h"
 
 namespace carousel::kernels::CAROUSEL_ISA {
 namespace {
-
-int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // packed[k][lane] = from[lane * lane_stride + k * k_stride] for lane < lanes, and 0 for the lanes
 // from there to width.

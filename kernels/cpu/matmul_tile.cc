@@ -1,5 +1,6 @@
 // The innermost loop: a tile of C in registers, one block of k.
 
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/matmul.h"
 
 namespace carousel::kernels::CAROUSEL_ISA {
@@ -35,10 +36,10 @@ struct Ahead {
   int64_t bytes_a_step;
 };
 
-// a: [k][kRows], b: k rows of kVectors vectors, b_row elements apart.
+// a: [k][kRows], b: [k][kVectors vectors].
 template <class T, int kRows, int kVectors>
-void Tile(int64_t k, const T* a, const T* b, int64_t b_row, int64_t columns,
-          const ChainEnds<T>& ends, const Ahead& ahead) {
+void Tile(int64_t k, const T* a, const T* b, int64_t columns, const ChainEnds<T>& ends,
+          const Ahead& ahead) {
   TileRow<T, kVectors> chain[kRows];
   if (ends.from != nullptr) {
 #pragma GCC unroll 16
@@ -67,7 +68,7 @@ void Tile(int64_t k, const T* a, const T* b, int64_t b_row, int64_t columns,
       }
     }
     a += kRows;
-    b += b_row;
+    b += kVectors * kLanes<T>;
   }
 
   if (ends.bias != nullptr) {
@@ -89,7 +90,7 @@ void Tile(int64_t k, const T* a, const T* b, int64_t b_row, int64_t columns,
 }
 
 template <class T>
-using TileFunction = void (*)(int64_t, const T*, const T*, int64_t, int64_t, const ChainEnds<T>&,
+using TileFunction = void (*)(int64_t, const T*, const T*, int64_t, const ChainEnds<T>&,
                               const Ahead&);
 
 template <class T, int kRows>
@@ -143,13 +144,11 @@ ChainEnds<T> EndsOfTile(const ChainEnds<T>& ends, int64_t row, int64_t column) {
   return tile;
 }
 
-int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
-
 }  // namespace
 
 template <class T>
 void MultiplyPacked(int64_t rows, int64_t k, int64_t columns, const T* a, const T* b,
-                    const ChainEnds<T>& ends, Part part) {
+                    const ChainEnds<T>& ends) {
   const int64_t row_panels = RowPanels(rows);
   for (int64_t column = 0; column < columns; column += kTileColumns<T>) {
     const int64_t width = Min(columns - column, kTileColumns<T>);
@@ -161,33 +160,26 @@ void MultiplyPacked(int64_t rows, int64_t k, int64_t columns, const T* a, const 
     int64_t row = 0;
     for (int64_t panel = 0; panel < row_panels; ++panel) {
       const int64_t next_row = FirstRow(rows, panel + 1);
-      const int64_t first_k = part == Part::kUpperA ? Min(row, k) : 0;
-      const int64_t last_k = part == Part::kLowerA ? Min(next_row, k) : k;
-      if (part != Part::kLowerC || column < next_row) {
-        if (next_row < rows) {
-          PrefetchRows(ends.to + next_row * ends.to_row + column, ends.to_row,
-                       Min(rows - next_row, kTileRows));
-        }
-        const int64_t height = next_row - row;
-        Ahead ahead = {reinterpret_cast<const char*>(b_panel), 0};
-        if (!last_panel) {
-          ahead = {reinterpret_cast<const char*>(b_panel + kTileColumns<T> * k) +
-                       panel * ahead_bytes * k,
-                   ahead_bytes};
-        }
-        kTiles<T>.tile[height][vectors](last_k - first_k, a + row * k + first_k * height,
-                                        b_panel + first_k * vectors * kLanes<T>,
-                                        vectors * kLanes<T>, width, EndsOfTile(ends, row, column),
-                                        ahead);
+      if (next_row < rows) {
+        PrefetchRows(ends.to + next_row * ends.to_row + column, ends.to_row,
+                     Min(rows - next_row, kTileRows));
       }
+      Ahead ahead = {reinterpret_cast<const char*>(b_panel), 0};
+      if (!last_panel) {
+        ahead = {
+            reinterpret_cast<const char*>(b_panel + kTileColumns<T> * k) + panel * ahead_bytes * k,
+            ahead_bytes};
+      }
+      kTiles<T>.tile[next_row - row][vectors](k, a + row * k, b_panel, width,
+                                              EndsOfTile(ends, row, column), ahead);
       row = next_row;
     }
   }
 }
 
 template void MultiplyPacked(int64_t, int64_t, int64_t, const float*, const float*,
-                             const ChainEnds<float>&, Part);
+                             const ChainEnds<float>&);
 template void MultiplyPacked(int64_t, int64_t, int64_t, const double*, const double*,
-                             const ChainEnds<double>&, Part);
+                             const ChainEnds<double>&);
 
 }  // namespace carousel::kernels::CAROUSEL_ISA

@@ -30,7 +30,7 @@ T* Allocate(int64_t size) {
 }
 
 template <class T>
-void MultiplyPackedCase(const MatMulCase<T>& matmul, int part) {
+void MultiplyPackedCase(const MatMulCase<T>& matmul) {
   const Product<T> product = ProductOf(matmul);
   T* a = Allocate<T>(PackedRowsSize(matmul.m, matmul.k));
   T* b = Allocate<T>(PackedColumnsSize<T>(matmul.k, matmul.n));
@@ -40,7 +40,7 @@ void MultiplyPackedCase(const MatMulCase<T>& matmul, int part) {
   if (matmul.accumulate) ends.from = matmul.c;
   ends.from_row = ends.to_row = matmul.c_row;
   ends.to = matmul.c;
-  MultiplyPacked(matmul.m, matmul.k, matmul.n, a, b, ends, static_cast<Part>(part));
+  MultiplyPacked(matmul.m, matmul.k, matmul.n, a, b, ends);
   std::free(a);
   std::free(b);
 }
@@ -53,13 +53,7 @@ void RunMatMul(Context& context, const MatMulCase<float>& matmul) {
 void RunMatMul(Context& context, const MatMulCase<double>& matmul) {
   MatMul(context, ProductOf(matmul));
 }
-void RunMatMulOnThread(Context& context, const MatMulCase<float>& matmul) {
-  MatMulOnThread(context, 0, ProductOf(matmul));
-}
-void RunMatMulOnThread(Context& context, const MatMulCase<double>& matmul) {
-  MatMulOnThread(context, 0, ProductOf(matmul));
-}
-void RunPacked(const MatMulCase<float>& matmul, int part) { MultiplyPackedCase(matmul, part); }
-void RunPacked(const MatMulCase<double>& matmul, int part) { MultiplyPackedCase(matmul, part); }
+void RunPacked(const MatMulCase<float>& matmul) { MultiplyPackedCase(matmul); }
+void RunPacked(const MatMulCase<double>& matmul) { MultiplyPackedCase(matmul); }
 
 }  // namespace carousel::kernels::CAROUSEL_ISA

@@ -24,11 +24,9 @@ struct MatMulCase {
   int64_t residual_row = 0;
 };
 
-#define CAROUSEL_DECLARE_MATMUL_CASE(T)                                  \
-  void RunMatMul(Context& context, const MatMulCase<T>& matmul);         \
-  void RunMatMulOnThread(Context& context, const MatMulCase<T>& matmul); \
-  /* part: 0 all, 1 lower C, 2 lower A, 3 upper A */                     \
-  void RunPacked(const MatMulCase<T>& matmul, int part);
+#define CAROUSEL_DECLARE_MATMUL_CASE(T)                          \
+  void RunMatMul(Context& context, const MatMulCase<T>& matmul); \
+  void RunPacked(const MatMulCase<T>& matmul);
 
 namespace avx512 {
 CAROUSEL_DECLARE_MATMUL_CASE(float)

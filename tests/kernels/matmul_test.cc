@@ -22,14 +22,14 @@ void RunMatMulOn(Isa isa, Context& context, const MatMulCase<T>& matmul) {
 }
 
 template <class T>
-void RunPackedOn(Isa isa, const MatMulCase<T>& matmul, int part) {
+void RunPackedOn(Isa isa, const MatMulCase<T>& matmul) {
   switch (isa) {
     case Isa::kAvx512:
-      return avx512::RunPacked(matmul, part);
+      return avx512::RunPacked(matmul);
     case Isa::kAvx2:
-      return avx2::RunPacked(matmul, part);
+      return avx2::RunPacked(matmul);
     case Isa::kScalar:
-      return scalar::RunPacked(matmul, part);
+      return scalar::RunPacked(matmul);
   }
 }
 
@@ -118,9 +118,8 @@ class Story {
     OnEveryPath([&](Isa isa, Context& context) {
       const std::vector<T> c =
           Run([&](const MatMulCase<T>& matmul) { RunMatMulOn(isa, context, matmul); });
-      EXPECT_EQ(FirstDifference(c, expected), -1)
-          << NameOf(isa) << ", " << context.threads() << " threads, " << matmul_.m << " x "
-          << matmul_.n << " x " << matmul_.k;
+      EXPECT_TRUE(SameBits(c, expected)) << NameOf(isa) << ", " << context.threads() << " threads, "
+                                         << matmul_.m << " x " << matmul_.n << " x " << matmul_.k;
     });
   }
 
@@ -174,21 +173,12 @@ TYPED_TEST(MatMulTest, BiasThenResidualAreAddedWhenTheChainHasEnded) {
 
 // k is longer than a block, so unfinished chains have to be kept; C is not the place.
 TYPED_TEST(MatMulTest, TheResidualMayBeCItself) {
-  for (const Size& size : {Size{3, 5, 7}, Size{64, 70, 801}, Size{130, 90, 2100}}) {
+  for (const Size& size :
+       {Size{3, 5, 7}, Size{64, 70, 801}, Size{130, 90, 2100}, Size{20, 2100, 1030}}) {
     Story<TypeParam> story(size.m, size.n, size.k, {false, true, false});
     story.AddResidualInPlace();
     story.HoldsOnEveryPath();
   }
-}
-
-TYPED_TEST(MatMulTest, OneThreadMayMultiplyByItself) {
-  Story<TypeParam> story(64, 70, 801, {false, true, false});
-  const auto expected = story.Expected();
-  const auto c = story.Run([](const MatMulCase<TypeParam>& matmul) {
-    Context context(1);
-    avx2::RunMatMulOnThread(context, matmul);
-  });
-  EXPECT_EQ(FirstDifference(c, expected), -1);
 }
 
 TYPED_TEST(MatMulTest, PackedOperandsGiveTheSameChain) {
@@ -198,60 +188,9 @@ TYPED_TEST(MatMulTest, PackedOperandsGiveTheSameChain) {
     const auto expected = story.Expected();
     for (const Isa isa : Paths()) {
       const auto c =
-          story.Run([&](const MatMulCase<TypeParam>& matmul) { RunPackedOn(isa, matmul, 0); });
-      EXPECT_EQ(FirstDifference(c, expected), -1) << NameOf(isa);
+          story.Run([&](const MatMulCase<TypeParam>& matmul) { RunPackedOn(isa, matmul); });
+      EXPECT_TRUE(SameBits(c, expected)) << NameOf(isa);
     }
-  }
-}
-
-TYPED_TEST(MatMulTest, PartsLeaveOutZerosOnly) {
-  using T = TypeParam;
-  constexpr int64_t kSize = 75, kColumns = 45;
-  const std::vector<T> b = Values<T>(kSize * kColumns, 2);
-  for (const bool lower : {true, false}) {
-    std::vector<T> a = Values<T>(kSize * kSize, 1);
-    for (int64_t m = 0; m < kSize; ++m) {
-      for (int64_t k = 0; k < kSize; ++k) {
-        if (lower ? k > m : k < m) a[m * kSize + k] = 0;
-      }
-    }
-    MatMulCase<T> matmul;
-    matmul.m = matmul.k = matmul.a_row = kSize;
-    matmul.n = matmul.b_row = matmul.c_row = kColumns;
-    matmul.a_column = matmul.b_column = 1;
-    matmul.a = a.data();
-    matmul.b = b.data();
-    for (const Isa isa : Paths()) {
-      std::vector<T> all(kSize * kColumns), part(kSize * kColumns);
-      matmul.c = all.data();
-      RunPackedOn(isa, matmul, 0);
-      matmul.c = part.data();
-      RunPackedOn(isa, matmul, lower ? 2 : 3);
-      EXPECT_EQ(FirstDifference(all, part), -1) << NameOf(isa) << (lower ? " lower" : " upper");
-    }
-  }
-}
-
-TYPED_TEST(MatMulTest, TheLowerPartOfCIsThatOfTheWhole) {
-  using T = TypeParam;
-  constexpr int64_t kSize = 75, kDepth = 20;
-  const std::vector<T> a = Values<T>(kSize * kDepth, 1), b = Values<T>(kSize * kDepth, 2);
-  MatMulCase<T> matmul;
-  matmul.m = matmul.n = matmul.c_row = kSize;
-  matmul.k = matmul.a_row = matmul.b_column = kDepth;
-  matmul.a_column = matmul.b_row = 1;
-  matmul.a = a.data();
-  matmul.b = b.data();
-  for (const Isa isa : Paths()) {
-    std::vector<T> all(kSize * kSize), lower(kSize * kSize);
-    matmul.c = all.data();
-    RunPackedOn(isa, matmul, 0);
-    matmul.c = lower.data();
-    RunPackedOn(isa, matmul, 1);
-    for (int64_t m = 0; m < kSize; ++m) {
-      for (int64_t n = m + 1; n < kSize; ++n) all[m * kSize + n] = lower[m * kSize + n] = 0;
-    }
-    EXPECT_EQ(FirstDifference(all, lower), -1) << NameOf(isa);
   }
 }
 

@@ -5,6 +5,7 @@ is the median over rounds of the rounds' ratios. Neighbours only ever add time, 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -102,12 +103,15 @@ class Peer:
     def read(self):
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"the peer ({self.variant}) ended; run train_step.py by hand to see why")
+            status = self.process.wait()
+            hint = "perhaps for want of memory: all variants stay loaded, name fewer with --variants" if status < 0 else "run train_step.py by hand to see why"
+            sys.exit(f"the peer ({self.variant}) ended with {status}; {hint}")
         return json.loads(line)
 
     def steps(self, count):
-        self.process.stdin.write(f"{count}\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # read() says more
+            self.process.stdin.write(f"{count}\n")
+            self.process.stdin.flush()
         return self.read()
 
     def close(self):

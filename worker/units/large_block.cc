@@ -28,8 +28,7 @@ class LargeBlock : public Unit {
         k_(Linear("mlstm_layer.k")),
         v_(Linear("mlstm_layer.v")),
         o_(Linear("mlstm_layer.ogate_preact")),
-        i_(GateLinear("mlstm_layer.igate_preact")),
-        f_(GateLinear("mlstm_layer.fgate_preact")),
+        gates_(context_, Gate("mlstm_layer.igate_preact"), Gate("mlstm_layer.fgate_preact")),
         out_(Linear("mlstm_layer.out_proj")),
         gate_(Linear("ffn.proj_up_gate")),
         up_(Linear("ffn.proj_up")),
@@ -95,8 +94,7 @@ class LargeBlock : public Unit {
     k_.Forward(s, xn, k_rows_.Columns(s));
     v_.Forward(s, xn, v_rows_.Columns(s));
     o_.Forward(s, xn, o_rows_.Columns(s));
-    i_.Forward(s, xn, i_rows_.Columns(s));
-    f_.Forward(s, xn, f_rows_.Columns(s));
+    gates_.Forward(s, xn, i_rows_.Rows(s), f_rows_.Rows(s));
     CapForward(i_rows_.Rows(s));
     CapForward(f_rows_.Rows(s));
     context_.Run(kernels::MlstmForward{.shape = CellShape(s),
@@ -179,8 +177,7 @@ class LargeBlock : public Unit {
     k_.BackwardInput(s, dk_.Columns(g), dxn, /*accumulate=*/true);
     v_.BackwardInput(s, dv_.Columns(g), dxn, /*accumulate=*/true);
     o_.BackwardInput(s, o_rows_.Columns(s), dxn, /*accumulate=*/true);
-    i_.BackwardInput(s, di_.Columns(g), dxn, /*accumulate=*/true);
-    f_.BackwardInput(s, df_.Columns(g), dxn, /*accumulate=*/true);
+    gates_.BackwardInput(s, di_.Rows(g), df_.Rows(g), dxn);
     norm_.BackwardInput(s, x, dxn_.Rows(g), /*residual=*/dx1_.Rows(g), dx);
   }
 
@@ -196,8 +193,7 @@ class LargeBlock : public Unit {
     k_.BackwardWeight(s, xn_.Columns(s), dk_.Columns(g));
     v_.BackwardWeight(s, xn_.Columns(s), dv_.Columns(g));
     o_.BackwardWeight(s, xn_.Columns(s), o_rows_.Columns(s));
-    i_.BackwardWeight(s, xn_.Columns(s), di_.Columns(g));
-    f_.BackwardWeight(s, xn_.Columns(s), df_.Columns(g));
+    gates_.BackwardWeight(s, xn_.Columns(s), di_.Rows(g), df_.Rows(g));
     norm_.BackwardWeight(s, x, dxn_.Rows(g));
   }
 
@@ -209,9 +205,8 @@ class LargeBlock : public Unit {
   LinearPiece Linear(const std::string& name) const {
     return LinearPiece(context_, context_.parameters->Find(name + ".weight"));
   }
-  LinearPiece GateLinear(const std::string& name) const {
-    return LinearPiece(context_, context_.parameters->Find(name + ".weight"),
-                       &context_.parameters->Find(name + ".bias"));
+  GatePiece::Map Gate(const std::string& name) const {
+    return {context_.parameters->Find(name + ".weight"), context_.parameters->Find(name + ".bias")};
   }
 
   kernels::MlstmShape CellShape(const Segment& s) const {
@@ -234,7 +229,9 @@ class LargeBlock : public Unit {
 
   const UnitContext context_;
   const int64_t dim_, heads_;
-  LinearPiece q_, k_, v_, o_, i_, f_, out_, gate_, up_, down_;
+  LinearPiece q_, k_, v_, o_;
+  GatePiece gates_;
+  LinearPiece out_, gate_, up_, down_;
   const int64_t qk_, inner_, ffn_;  // NH * DQK, NH * DHV, width of the feed-forward
   NormPiece norm_, head_norm_, ffn_norm_;
   MlstmCarry carry_;

@@ -29,8 +29,8 @@ class MlstmBlock : public Unit {
         skip_(context.parameters->Find("xlstm.learnable_skip")),
         up_(context_, Find("proj_up.weight")),
         down_(context_, Find("proj_down.weight")),
-        i_(context_, Find("mlstm_cell.igate.weight"), &Find("mlstm_cell.igate.bias")),
-        f_(context_, Find("mlstm_cell.fgate.weight"), &Find("mlstm_cell.fgate.bias")),
+        gates_(context_, {Find("mlstm_cell.igate.weight"), Find("mlstm_cell.igate.bias")},
+               {Find("mlstm_cell.fgate.weight"), Find("mlstm_cell.fgate.bias")}),
         q_(context_, Find("q_proj.weight")),
         k_(context_, Find("k_proj.weight")),
         v_(context_, Find("v_proj.weight")),
@@ -77,8 +77,7 @@ class MlstmBlock : public Unit {
     q_.Forward(s, c_.Columns(s), Q(s));
     k_.Forward(s, c_.Columns(s), K(s));
     v_.Forward(s, Xm(s), V(s));
-    i_.Forward(s, qkv_.Columns(s), i_rows_.Columns(s));
-    f_.Forward(s, qkv_.Columns(s), f_rows_.Columns(s));
+    gates_.Forward(s, qkv_.Columns(s), i_rows_.Rows(s), f_rows_.Rows(s));
     context_.Run(kernels::MlstmForward{.shape = CellShape(s),
                                        .q = Q(s),
                                        .k = K(s),
@@ -138,8 +137,7 @@ class MlstmBlock : public Unit {
                                         .di = di_.Rows(g),
                                         .df = df_.Rows(g),
                                         .din = carry_.GradientInto(s)});
-    i_.BackwardInput(s, di_.Columns(g), dqkv_.Columns(g), /*accumulate=*/true);
-    f_.BackwardInput(s, df_.Columns(g), dqkv_.Columns(g), /*accumulate=*/true);
+    gates_.BackwardInput(s, di_.Rows(g), df_.Rows(g), dqkv_.Columns(g));
     q_.BackwardInput(s, dq, dc_.Columns(g), /*accumulate=*/true);
     k_.BackwardInput(s, dk, dc_.Columns(g), /*accumulate=*/true);
     const Matrix dxm = dxz_.Columns(g);
@@ -158,8 +156,7 @@ class MlstmBlock : public Unit {
                                                  .rows = s.rows(),
                                                  .width = inner_});
     head_norm_.BackwardWeight(s, h_.Rows(s), dhn_.Rows(g));
-    i_.BackwardWeight(s, qkv_.Columns(s), di_.Columns(g));
-    f_.BackwardWeight(s, qkv_.Columns(s), df_.Columns(g));
+    gates_.BackwardWeight(s, qkv_.Columns(s), di_.Rows(g), df_.Rows(g));
     q_.BackwardWeight(s, c_.Columns(s), dqkv_.Columns(g));
     k_.BackwardWeight(s, c_.Columns(s), dqkv_.Columns(g, inner_));
     v_.BackwardWeight(s, Xm(s), dqkv_.Columns(g, 2 * inner_));
@@ -201,7 +198,8 @@ class MlstmBlock : public Unit {
   const UnitContext context_;
   const int64_t dim_, heads_;
   const Parameter& skip_;
-  LinearPiece up_, down_, i_, f_;
+  LinearPiece up_, down_;
+  GatePiece gates_;
   BlockLinearPiece q_, k_, v_;
   const int64_t inner_;  // NH * DHV
   NormPiece norm_, head_norm_;

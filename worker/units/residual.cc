@@ -104,6 +104,42 @@ void LinearPiece::BackwardWeight(const Segment& run, Matrix x, Matrix dy) const 
                                               .out = out_});
 }
 
+kernels::GateLinearShape GatePiece::Shape(const Segment& segment) const {
+  const std::vector<int64_t>& shape = i_.weight.layout->shape;
+  return {.rows = segment.rows(), .in = shape[1], .heads = shape[0]};
+}
+
+void GatePiece::Forward(const Segment& segment, Matrix x, Span i, Span f) const {
+  context_->Run(kernels::GateLinearForward{.shape = Shape(segment),
+                                           .x = x,
+                                           .wi = i_.weight.weight,
+                                           .wf = f_.weight.weight,
+                                           .bi = i_.bias.weight,
+                                           .bf = f_.bias.weight,
+                                           .i = i,
+                                           .f = f});
+}
+
+void GatePiece::BackwardInput(const Segment& segment, Span di, Span df, Matrix dx) const {
+  context_->Run(kernels::GateLinearBackwardInput{.shape = Shape(segment),
+                                                 .di = di,
+                                                 .df = df,
+                                                 .wi = i_.weight.weight,
+                                                 .wf = f_.weight.weight,
+                                                 .dx = dx});
+}
+
+void GatePiece::BackwardWeight(const Segment& run, Matrix x, Span di, Span df) const {
+  context_->Run(kernels::GateLinearBackwardWeight{.shape = Shape(run),
+                                                  .x = x,
+                                                  .di = di,
+                                                  .df = df,
+                                                  .dwi = i_.weight.gradient,
+                                                  .dwf = f_.weight.gradient,
+                                                  .dbi = i_.bias.gradient,
+                                                  .dbf = f_.bias.gradient});
+}
+
 BlockLinearPiece::BlockLinearPiece(const UnitContext& context, const Parameter& weight)
     : context_(&context),
       weight_(&weight),

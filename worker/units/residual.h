@@ -73,7 +73,31 @@ class LinearPiece {
   int64_t in_ = 0, out_ = 0;
 };
 
-// The same with a block-diagonal matrix, weight [blocks, out, in].
+// The preactivations of an mLSTM's input and forget gates: two linear maps with one output a head.
+class GatePiece {
+ public:
+  struct Map {
+    const Parameter& weight;  // [heads, in]
+    const Parameter& bias;    // [heads]
+  };
+  GatePiece(const UnitContext& context, Map i, Map f) : context_(&context), i_(i), f_(f) {}
+
+  // i, f: [rows, heads]
+  void Forward(const Segment& segment, kernels::Matrix x, kernels::Span i, kernels::Span f) const;
+  // dx goes on from what is there.
+  void BackwardInput(const Segment& segment, kernels::Span di, kernels::Span df,
+                     kernels::Matrix dx) const;
+  void BackwardWeight(const Segment& run, kernels::Matrix x, kernels::Span di,
+                      kernels::Span df) const;
+
+ private:
+  kernels::GateLinearShape Shape(const Segment& segment) const;
+
+  const UnitContext* context_;
+  Map i_, f_;
+};
+
+// A linear map with a block-diagonal matrix, weight [blocks, out, in].
 class BlockLinearPiece {
  public:
   BlockLinearPiece() = default;
