@@ -27,9 +27,10 @@ std::vector<T> Values(int64_t size, uint64_t seed, double scale = 1, double mean
   return values;
 }
 
+// None of an empty vector, but of its type.
 template <class T>
 Span SpanOf(std::vector<T>& values) {
-  return values.empty() ? Span() : Span::Of(values.data(), static_cast<int64_t>(values.size()));
+  return Span::Of(values.empty() ? nullptr : values.data(), static_cast<int64_t>(values.size()));
 }
 // Of what an operation only reads: it has one type of span for both.
 template <class T>
