@@ -13,9 +13,9 @@ packages=(
   # protoc only recommends libprotobuf-dev, and without it there are no headers.
   libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libgrpc++-dev libabsl-dev
   librocksdb-dev libxxhash-dev libzstd-dev
-  libyaml-cpp-dev nlohmann-json3-dev libcli11-dev prometheus-cpp-dev
-  # To test, and to measure.
-  libgtest-dev libgmock-dev libbenchmark-dev binutils python3
+  libyaml-cpp-dev nlohmann-json3-dev libcli11-dev
+  # To test.
+  libgtest-dev libgmock-dev binutils python3
   # A text to train on: an English dictionary.
   dict-gcide
 )

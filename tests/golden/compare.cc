@@ -45,7 +45,9 @@ std::vector<Comparison::Entry> Comparison::Errors() const {
   for (Entry& entry : entries) {
     double scale = entry.magnitude;
     if (entry.group == Group::kGradient) scale = std::max(scale, kSmallGradient * largest);
-    entry.error = scale > 0 ? entry.difference / scale : entry.difference;
+    // Without bound against a truth without bound is no 0 / 0: it fails too.
+    const bool comparable = scale > 0 && std::isfinite(entry.difference);
+    entry.error = comparable ? entry.difference / scale : entry.difference;
   }
   return entries;
 }

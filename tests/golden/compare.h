@@ -40,11 +40,6 @@ class Comparison {
   absl::Status CheckDerived(Group group, const std::string& name, const Values& truth,
                             const Values& ours, const std::string& label = "");
 
-  // A single number.
-  absl::Status Check(Group group, const std::string& name, double ours) {
-    return Check(group, name, Values{ours});
-  }
-
   // Results in the file that should have been compared and were not.
   std::vector<std::string> Forgotten() const;
 

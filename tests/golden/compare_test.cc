@@ -79,6 +79,20 @@ TEST(Comparison, NeverPassesWhatIsNotFinite) {
   }
 }
 
+TEST(Comparison, NeverPassesATruthThatIsNotFinite) {
+  for (double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+    for (double ours : {1.0, bad}) {
+      const GoldenFile file = CaseOf("bad_truth", "mlstm_cell", {{"h", 1}, {"n_last", bad}});
+      Comparison comparison(&file);
+
+      ASSERT_TRUE(comparison.Check(Group::kOutput, "h", Values{1, 2}).ok());
+      ASSERT_TRUE(comparison.Check(Group::kOutput, "n_last", Values{ours, 2}).ok());
+
+      EXPECT_FALSE(comparison.Judge({{Group::kOutput, 1e300}}).at(Group::kOutput).passed());
+    }
+  }
+}
+
 TEST(Comparison, RefusesAnotherNumberOfElementsAndAMissingTensor) {
   const GoldenFile file = CaseOf("sizes", "mlstm_cell", {{"h", 1}});
   Comparison comparison(&file);

@@ -41,7 +41,7 @@ class GoldenFile {
   // A list of names in the metadata, as JSON text.
   absl::StatusOr<std::vector<std::string>> NameList(const std::string& key) const;
 
-  // Wrong gates and cancelled denominators: README of the data, section 2.
+  // Gates of 20 to 40 and denominators that cancel: allowed more, see README.md.
   bool extreme() const;
 
   bool Has(const std::string& name) const { return file_.Find(name) != nullptr; }

@@ -52,12 +52,30 @@ path=$(folder missing)
 sed -i 's/"wh":/"xx":/' "$path"/*.f64.safetensors
 expect "a missing tensor is named" 1 "tensor wh is missing" "$path"
 
-path=$(folder wrong)
-# The last eight bytes are a truth or an input: either way another number must not pass.
-printf '\x00\x00\x00\x00\x00\x00\xf8\x7f' |
-  dd of="$path/mlstm_cell_tiny.f64.safetensors" bs=1 conv=notrunc status=none \
-    seek=$(($(stat -c %s "$path/mlstm_cell_tiny.f64.safetensors") - 8))
-expect "another number in the file is a failure" 1 "FAIL" "$path"
+# replace FILE TENSOR CHANGE: the first number x of a tensor of doubles becomes CHANGE.
+replace() {
+  python3 - "$@" <<'END'
+import json, math, struct, sys
+path, tensor, change = sys.argv[1:]
+with open(path, "r+b") as file:
+    size = struct.unpack("<Q", file.read(8))[0]
+    entry = json.loads(file.read(size))[tensor]
+    assert entry["dtype"] == "F64", entry
+    at = 8 + size + entry["data_offsets"][0]
+    file.seek(at)
+    x = struct.unpack("<d", file.read(8))[0]
+    file.seek(at)
+    file.write(struct.pack("<d", eval(change)))
+END
+}
+number=0
+for tensor in h C_last grad_h_mdetach.q; do
+  for change in 'math.nan' 'math.inf' 'x + 1e-6' '-x'; do
+    path=$(folder "wrong_$((number++))")
+    replace "$path/mlstm_cell_tiny.f64.safetensors" "$tensor" "$change" || failures=$((failures + 1))
+    expect "$change for x in $tensor is a failure" 1 "FAIL" "$path"
+  done
+done
 
 mkdir -p "$TEST_TMPDIR/empty"
 expect "a folder without cases is an error" 1 "no case there" "$TEST_TMPDIR/empty"

@@ -1,4 +1,4 @@
-// What is compared and how closely: sections 1 and 2 of the golden data's README as code.
+// What is compared and how closely: "Words" and "What is allowed" of README.md as code.
 //
 //   double  outputs 1e-11, gradients 1e-9 (1e-9 and 1e-7 where the case is extreme); steps from
 //           m0 = 0 against a start at -inf 1e-7; trajectories 1e-9

@@ -86,7 +86,7 @@ TEST(AdamWTest, WithRateZeroOnlyTheMomentsMove) {
   step.learning_rate = 0;
   RunOn(Isa::kAvx2, context,
         AdamW{SpanOf(state.weight), SpanOf(state.m), SpanOf(state.v), SpanOf(gradient), step});
-  EXPECT_EQ(FirstDifference(state.weight, State<float>().weight), -1);
+  EXPECT_TRUE(SameBits(state.weight, State<float>().weight));
   EXPECT_NE(state.m[0], 0);
 }
 

@@ -88,6 +88,7 @@ TEST_P(BackendTest, StreamsOfDifferentThreadsDoNotDisturbEachOther) {
   ASSERT_TRUE(device.backend().Record(device.stream()).Wait().ok());
   std::vector<std::vector<float>> sums(3, std::vector<float>(kSize));
   std::vector<std::thread> threads;
+  threads.reserve(sums.size());
   for (std::vector<float>& sum : sums) {
     threads.emplace_back([&device, &sum, one] {
       Backend& backend = device.backend();
@@ -219,17 +220,29 @@ TEST(TestBackendTest, GivesTheBitsOfTheCpuBackend) {
   Device cpu("cpu"), test("test");
   const std::vector<float> expected = SomeComputation(cpu);
   EXPECT_NE(expected[0], 0);
-  EXPECT_EQ(FirstDifference(SomeComputation(test), expected), -1);
+  EXPECT_TRUE(SameBits(SomeComputation(test), expected));
 }
 
 TEST(TestBackendTest, NothingRunsBeforeWhatItWaitsFor) {
+  // Given a stream that waits for an event before it reads `host`,
   Device device("test");
+  std::vector<float> host(kSize, 1);
+  const Span span = device.New(kSize);
   Event gate = Event::Pending();
   device.backend().Wait(device.stream(), gate);
+  device.backend().CopyToDevice(device.stream(), host.data(), span);
   const Event done = device.backend().Record(device.stream());
+  // when another stream has had the time for many operations, and `host` changes before the event,
+  const Stream other = device.backend().NewStream();
+  const Span busy = device.New(kSize);
+  for (int i = 0; i < 100; ++i) device.backend().Enqueue(other, Add{busy, busy, busy});
+  EXPECT_TRUE(device.backend().Record(other).Wait().ok());
   EXPECT_FALSE(done.ready());
+  host.assign(kSize, 2);
   gate.Complete();
-  EXPECT_TRUE(done.Wait().ok());
+  // then the stream has read what `host` holds after it.
+  EXPECT_EQ(device.Fetch(span), std::vector<float>(kSize, 2));
+  EXPECT_TRUE(done.ready());
 }
 
 TEST(TestBackendDeathTest, TheHostMayNotTouchItsMemory) {

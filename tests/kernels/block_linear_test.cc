@@ -1,6 +1,6 @@
-#include "gtest/gtest.h"
-#include "kernels/cpu/paths.h"
-#include "tests/kernels/values.h"
+#include "kernels/block_linear.h"
+
+#include "tests/kernels/pointwise_case.h"
 
 namespace carousel::kernels {
 namespace {
@@ -17,10 +17,8 @@ class BlockLinearTest : public testing::Test {
  public:
   // Matrices stand in the middle of wider rows.
   static Matrix View(std::vector<T>& values, int64_t columns, int64_t first_row = 0) {
-    const int64_t stride = columns + 5, skip = first_row * stride;
-    return {Span::Of(values.data() + skip, values.size() - skip), stride};
+    return MatrixOf(values, columns + 5, first_row * (columns + 5));
   }
-  static int64_t SizeOf(int64_t rows, int64_t columns) { return rows * (columns + 5); }
 };
 using Types = testing::Types<float, double>;
 TYPED_TEST_SUITE(BlockLinearTest, Types);
@@ -42,11 +40,11 @@ TYPED_TEST(BlockLinearTest, EachBlockIsALinearMapOfItsOwn) {
       std::vector<T> y = start;
       BlockLinearForward op;
       op.x = this->View(x, s.blocks * s.in);
-      op.weight = Span::Of(weight.data(), weight.size());
+      op.weight = SpanOf(weight);
       op.y = this->View(y, s.blocks * s.out);
       op.rows = s.rows, op.blocks = s.blocks, op.in = s.in, op.out = s.out;
       RunOn(isa, context, op);
-      EXPECT_EQ(FirstDifference(y, expected), -1) << NameOf(isa) << ", blocks of " << s.in;
+      EXPECT_TRUE(SameBits(y, expected)) << NameOf(isa) << ", blocks of " << s.in;
     });
   }
 }
@@ -72,12 +70,12 @@ TYPED_TEST(BlockLinearTest, BackwardInputSumsOverOutputs) {
         std::vector<T> dx = start;
         BlockLinearBackwardInput op;
         op.dy = this->View(dy, s.blocks * s.out);
-        op.weight = Span::Of(weight.data(), weight.size());
+        op.weight = SpanOf(weight);
         op.dx = this->View(dx, s.blocks * s.in);
         op.rows = s.rows, op.blocks = s.blocks, op.in = s.in, op.out = s.out;
         op.accumulate = accumulate;
         RunOn(isa, context, op);
-        EXPECT_EQ(FirstDifference(dx, expected), -1) << NameOf(isa) << ", blocks of " << s.in;
+        EXPECT_TRUE(SameBits(dx, expected)) << NameOf(isa) << ", blocks of " << s.in;
       });
     }
   }
@@ -104,12 +102,40 @@ TYPED_TEST(BlockLinearTest, BackwardWeightIsOneChainOverCallsFromTheLastRowToThe
         BlockLinearBackwardWeight op;
         op.x = this->View(x, s.blocks * s.in, first);
         op.dy = this->View(dy, s.blocks * s.out, first);
-        op.dweight = Span::Of(dweight.data(), dweight.size());
+        op.dweight = SpanOf(dweight);
         op.rows = rows, op.blocks = s.blocks, op.in = s.in, op.out = s.out;
         RunOn(isa, context, op);
       }
-      EXPECT_EQ(FirstDifference(dweight, expected), -1) << NameOf(isa) << ", blocks of " << s.in;
+      EXPECT_TRUE(SameBits(dweight, expected)) << NameOf(isa) << ", blocks of " << s.in;
     });
+  }
+}
+
+TEST(BlockLinearGradientTest, AgreesWithDifferences) {
+  for (const Shape& s : {Shape{6, 3, 4, 4}, Shape{5, 2, 3, 6}}) {
+    const int64_t x_row = s.blocks * s.in, y_row = s.blocks * s.out;
+    std::vector<double> x = Values<double>(s.rows * x_row, 1),
+                        weight = Values<double>(y_row * s.in, 2), dx(x.size()),
+                        dweight(weight.size());
+    const std::vector<double> dy = Values<double>(s.rows * y_row, 3);
+    Context context(1);
+    const auto loss = [&] {
+      std::vector<double> y(dy.size());
+      RunOn(Isa::kAvx2, context,
+            BlockLinearForward{MatrixOf(x, x_row), SpanOf(weight), MatrixOf(y, y_row), s.rows,
+                               s.blocks, s.in, s.out});
+      return Weighed(dy, y);
+    };
+
+    RunOn(Isa::kAvx2, context,
+          BlockLinearBackwardInput{MatrixOf(dy, y_row), SpanOf(weight), MatrixOf(dx, x_row), s.rows,
+                                   s.blocks, s.in, s.out});
+    RunOn(Isa::kAvx2, context,
+          BlockLinearBackwardWeight{MatrixOf(x, x_row), MatrixOf(dy, y_row), SpanOf(dweight),
+                                    s.rows, s.blocks, s.in, s.out});
+
+    ExpectClose(dx, Differences(x, loss), 1e-11, "dx");
+    ExpectClose(dweight, Differences(weight, loss), 1e-11, "dweight");
   }
 }
 

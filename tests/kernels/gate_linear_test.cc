@@ -7,11 +7,6 @@
 namespace carousel::kernels {
 namespace {
 
-template <class T>
-Span All(std::vector<T>& values) {
-  return Span::Of(values.data(), static_cast<int64_t>(values.size()));
-}
-
 // Operands of one size; x and dx are slices of wider matrices, as in a block.
 template <class T>
 struct Story {
@@ -29,15 +24,28 @@ struct Story {
   void RunGates(Isa isa, Context& context, int which) {
     if (which == 0) {
       RunOn(isa, context,
-            GateLinearForward{
-                shape, {All(x), stride}, All(wi), All(wf), All(bi), All(bf), All(i), All(f)});
+            GateLinearForward{shape,
+                              {SpanOf(x), stride},
+                              SpanOf(wi),
+                              SpanOf(wf),
+                              SpanOf(bi),
+                              SpanOf(bf),
+                              SpanOf(i),
+                              SpanOf(f)});
     } else if (which == 1) {
       RunOn(isa, context,
-            GateLinearBackwardInput{shape, All(i), All(f), All(wi), All(wf), {All(x), stride}});
+            GateLinearBackwardInput{
+                shape, SpanOf(i), SpanOf(f), SpanOf(wi), SpanOf(wf), {SpanOf(x), stride}});
     } else {
       RunOn(isa, context,
-            GateLinearBackwardWeight{
-                shape, {All(x), stride}, All(i), All(f), All(wi), All(wf), All(bi), All(bf)});
+            GateLinearBackwardWeight{shape,
+                                     {SpanOf(x), stride},
+                                     SpanOf(i),
+                                     SpanOf(f),
+                                     SpanOf(wi),
+                                     SpanOf(wf),
+                                     SpanOf(bi),
+                                     SpanOf(bf)});
     }
   }
 
@@ -46,8 +54,8 @@ struct Story {
     Context context(1);
     const auto [rows, in, heads] = shape;
     for (const bool forget : {false, true}) {
-      const Span weight = All(forget ? wf : wi), bias = All(forget ? bf : bi);
-      const Matrix gate = {All(forget ? f : i), heads}, wide = {All(x), stride};
+      const Span weight = SpanOf(forget ? wf : wi), bias = SpanOf(forget ? bf : bi);
+      const Matrix gate = {SpanOf(forget ? f : i), heads}, wide = {SpanOf(x), stride};
       if (which == 0) {
         RunOn(Isa::kScalar, context, LinearForward{wide, weight, bias, {}, gate, rows, in, heads});
       } else if (which == 1) {
@@ -82,7 +90,7 @@ TYPED_TEST(GateLinearTest, IsTwoLinearMapsBitForBit) {
         Story<TypeParam> story(shape);
         story.RunGates(isa, context, which);
         const auto same = [&](const char* name, const auto& ours, const auto& theirs) {
-          EXPECT_EQ(FirstDifference(ours, theirs), -1)
+          EXPECT_TRUE(SameBits(ours, theirs))
               << name << " of operation " << which << ", " << NameOf(isa) << ", "
               << context.threads() << " threads, " << shape.rows << " rows, " << shape.heads
               << " heads";

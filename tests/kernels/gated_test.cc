@@ -148,7 +148,7 @@ TEST(GatedTest, SkipGateAddsToDcIfAsked) {
 }
 
 template <class T>
-void ExpectSameBits() {
+void ExpectSameBitsEverywhere() {
   for (const GateKind kind : {GateKind::kSilu, GateKind::kGelu}) {
     SameBitsEverywhere<T>([&](Isa isa, Context& context) {
       UnitCase<T> unit(kind);
@@ -173,8 +173,8 @@ void ExpectSameBits() {
 }
 
 TEST(GatedTest, BitsAreTheSameOnEveryPathAndNumberOfThreads) {
-  ExpectSameBits<float>();
-  ExpectSameBits<double>();
+  ExpectSameBitsEverywhere<float>();
+  ExpectSameBitsEverywhere<double>();
 }
 
 }  // namespace

@@ -76,6 +76,21 @@ TYPED_TEST(LanesTest, EveryWidthFollowsTheDefinitionToTheBit) {
   }
 }
 
+// Products that are too small leave -0 in a lane; what fills a short vector must not make it +0.
+TYPED_TEST(LanesTest, ALaneOfMinusZeroStaysSoWhereverTheRowEnds) {
+  const TypeParam tiny = std::numeric_limits<TypeParam>::min();
+  for (int64_t n = 1; n < 100; ++n) {
+    const std::vector<TypeParam> x(n, tiny), y(n, -tiny);
+    const bool minus = std::signbit(Expected(Reduction::kDot, x, y));
+    EXPECT_EQ(minus, n >= 32) << "the definition: every lane is -0 only if each took a product";
+    for (const Isa isa : Paths()) {
+      const double dot = ReduceOn<TypeParam>(isa, Reduction::kDot, x.data(), y.data(), n);
+      EXPECT_EQ(dot, 0);
+      EXPECT_EQ(std::signbit(dot), minus) << n << " products on " << NameOf(isa);
+    }
+  }
+}
+
 TYPED_TEST(LanesTest, TheLargestIsFoundAmongNegativesAndPastNaN) {
   for (const Isa isa : Paths()) {
     for (int64_t n = 2; n < 70; ++n) {

@@ -1,6 +1,6 @@
-#include "gtest/gtest.h"
-#include "kernels/cpu/paths.h"
-#include "tests/kernels/values.h"
+#include "kernels/linear.h"
+
+#include "tests/kernels/pointwise_case.h"
 
 namespace carousel::kernels {
 namespace {
@@ -16,10 +16,7 @@ struct Operand {
   Operand(int64_t rows, int64_t columns, uint64_t seed)
       : stride(columns + 3), values(Values<T>(rows * stride, seed)) {}
 
-  Matrix View(int64_t first_row = 0) {
-    return {Span::Of(values.data() + first_row * stride, values.size() - first_row * stride),
-            stride};
-  }
+  Matrix View(int64_t first_row = 0) { return MatrixOf(values, stride, first_row * stride); }
   T at(int64_t row, int64_t column) const { return values[row * stride + column]; }
 
   int64_t stride;
@@ -45,12 +42,12 @@ TYPED_TEST(LinearTest, ForwardIsResidualPlusChainPlusBias) {
     Operand<T> y = residual;  // y is its own residual
     LinearForward op;
     op.x = x.View();
-    op.weight = Span::Of(weight.data(), weight.size());
-    op.bias = Span::Of(bias.data(), bias.size());
+    op.weight = SpanOf(weight);
+    op.bias = SpanOf(bias);
     op.residual = op.y = y.View();
     op.rows = kRows, op.in = kIn, op.out = kOut;
     RunOn(isa, context, op);
-    EXPECT_EQ(FirstDifference(y.values, expected.values), -1) << NameOf(isa);
+    EXPECT_TRUE(SameBits(y.values, expected.values)) << NameOf(isa);
   });
 }
 
@@ -72,12 +69,12 @@ TYPED_TEST(LinearTest, BackwardInputGoesOnFromDxIfAsked) {
       Operand<T> dx = start;
       LinearBackwardInput op;
       op.dy = dy.View();
-      op.weight = Span::Of(weight.data(), weight.size());
+      op.weight = SpanOf(weight);
       op.dx = dx.View();
       op.rows = kRows, op.in = kIn, op.out = kOut;
       op.accumulate = accumulate;
       RunOn(isa, context, op);
-      EXPECT_EQ(FirstDifference(dx.values, expected.values), -1) << NameOf(isa);
+      EXPECT_TRUE(SameBits(dx.values, expected.values)) << NameOf(isa);
     });
   }
 }
@@ -89,8 +86,8 @@ void BackwardWeight(Isa isa, Context& context, Operand<T>& x, Operand<T>& dy, in
   LinearBackwardWeight op;
   op.x = x.View(first);
   op.dy = dy.View(first);
-  op.dweight = Span::Of(dweight.data(), dweight.size());
-  op.dbias = Span::Of(dbias.data(), dbias.size());
+  op.dweight = SpanOf(dweight);
+  op.dbias = SpanOf(dbias);
   op.rows = rows, op.in = kIn, op.out = kOut;
   RunOn(isa, context, op);
 }
@@ -111,8 +108,8 @@ TYPED_TEST(LinearTest, BackwardWeightRunsFromTheLastRowToTheFirst) {
   OnEveryPath([&](Isa isa, Context& context) {
     std::vector<T> dweight = start, dbias = bias_start;
     BackwardWeight(isa, context, x, dy, 0, kRows, dweight, dbias);
-    EXPECT_EQ(FirstDifference(dweight, expected), -1) << NameOf(isa);
-    EXPECT_EQ(FirstDifference(dbias, bias_expected), -1) << NameOf(isa);
+    EXPECT_TRUE(SameBits(dweight, expected)) << NameOf(isa);
+    EXPECT_TRUE(SameBits(dbias, bias_expected)) << NameOf(isa);
   });
 }
 
@@ -132,8 +129,8 @@ TYPED_TEST(LinearTest, GradientsOfSegmentsFromLastToFirstEqualOneCall) {
       BackwardWeight(isa, context, x, dy, end, rows, parts, parts_bias);
     }
     ASSERT_EQ(end, 0);
-    EXPECT_EQ(FirstDifference(whole, parts), -1) << NameOf(isa);
-    EXPECT_EQ(FirstDifference(whole_bias, parts_bias), -1) << NameOf(isa);
+    EXPECT_TRUE(SameBits(whole, parts)) << NameOf(isa);
+    EXPECT_TRUE(SameBits(whole_bias, parts_bias)) << NameOf(isa);
   }
 }
 
@@ -144,7 +141,37 @@ TYPED_TEST(LinearTest, NoRowsChangeNothing) {
   Context context(1);
   std::vector<T> dweight = start, dbias(kOut);
   BackwardWeight(Isa::kAvx2, context, x, dy, 0, 0, dweight, dbias);
-  EXPECT_EQ(FirstDifference(dweight, start), -1);
+  EXPECT_TRUE(SameBits(dweight, start));
+}
+
+TEST(LinearGradientTest, AgreesWithDifferences) {
+  constexpr int64_t kFewRows = 6, kFewIn = 5, kFewOut = 4;
+  std::vector<double> x = Values<double>(kFewRows * kFewIn, 1),
+                      weight = Values<double>(kFewOut * kFewIn, 2),
+                      bias = Values<double>(kFewOut, 3), dx(x.size()), dweight(weight.size()),
+                      dbias(bias.size());
+  const std::vector<double> residual = Values<double>(kFewRows * kFewOut, 4),
+                            dy = Values<double>(kFewRows * kFewOut, 5);
+  Context context(1);
+  const auto loss = [&] {
+    std::vector<double> y(dy.size());
+    RunOn(Isa::kAvx2, context,
+          LinearForward{MatrixOf(x, kFewIn), SpanOf(weight), SpanOf(bias),
+                        MatrixOf(residual, kFewOut), MatrixOf(y, kFewOut), kFewRows, kFewIn,
+                        kFewOut});
+    return Weighed(dy, y);
+  };
+
+  RunOn(Isa::kAvx2, context,
+        LinearBackwardInput{MatrixOf(dy, kFewOut), SpanOf(weight), MatrixOf(dx, kFewIn), kFewRows,
+                            kFewIn, kFewOut});
+  RunOn(Isa::kAvx2, context,
+        LinearBackwardWeight{MatrixOf(x, kFewIn), MatrixOf(dy, kFewOut), SpanOf(dweight),
+                             SpanOf(dbias), kFewRows, kFewIn, kFewOut});
+
+  ExpectClose(dx, Differences(x, loss), 1e-11, "dx");
+  ExpectClose(dweight, Differences(weight, loss), 1e-11, "dweight");
+  ExpectClose(dbias, Differences(bias, loss), 1e-11, "dbias");
 }
 
 }  // namespace

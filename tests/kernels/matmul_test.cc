@@ -118,9 +118,8 @@ class Story {
     OnEveryPath([&](Isa isa, Context& context) {
       const std::vector<T> c =
           Run([&](const MatMulCase<T>& matmul) { RunMatMulOn(isa, context, matmul); });
-      EXPECT_EQ(FirstDifference(c, expected), -1)
-          << NameOf(isa) << ", " << context.threads() << " threads, " << matmul_.m << " x "
-          << matmul_.n << " x " << matmul_.k;
+      EXPECT_TRUE(SameBits(c, expected)) << NameOf(isa) << ", " << context.threads() << " threads, "
+                                         << matmul_.m << " x " << matmul_.n << " x " << matmul_.k;
     });
   }
 
@@ -190,7 +189,7 @@ TYPED_TEST(MatMulTest, PackedOperandsGiveTheSameChain) {
     for (const Isa isa : Paths()) {
       const auto c =
           story.Run([&](const MatMulCase<TypeParam>& matmul) { RunPackedOn(isa, matmul); });
-      EXPECT_EQ(FirstDifference(c, expected), -1) << NameOf(isa);
+      EXPECT_TRUE(SameBits(c, expected)) << NameOf(isa);
     }
   }
 }

@@ -3,38 +3,17 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
+#include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/cpu/paths.h"
 #include "kernels/mlstm.h"
 #include "kernels/mlstm_forms.h"
+#include "tests/kernels/values.h"
 
 namespace carousel::kernels {
-
-// The same numbers on every machine, in [-1, 1).
-class Numbers {
- public:
-  explicit Numbers(uint64_t seed) : state_(seed) {}
-
-  double Next() {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-52 - 1;
-  }
-
-  template <class T>
-  std::vector<T> Vector(int64_t size, double scale, double mean = 0) {
-    std::vector<T> values(size);
-    for (T& value : values) value = static_cast<T>(static_cast<float>(mean + scale * Next()));
-    return values;
-  }
-
- private:
-  uint64_t state_;
-};
 
 template <class T>
 struct MlstmCase {
@@ -58,6 +37,11 @@ struct MlstmOutcome {
   }
 };
 
+template <class T>
+testing::AssertionResult SameBits(const MlstmOutcome<T>& actual, const MlstmOutcome<T>& expected) {
+  return SameBitsOfAll(actual.All(), expected.All());
+}
+
 inline MlstmShape Shape(int64_t steps, int64_t batch, int64_t heads, int64_t qk_dim, int64_t v_dim,
                         int64_t chunk) {
   MlstmShape shape;
@@ -69,23 +53,25 @@ inline MlstmShape Shape(int64_t steps, int64_t batch, int64_t heads, int64_t qk_
 // Gates as in training: i around `i_mean`, f around 2. With a state before and a gradient after.
 template <class T>
 MlstmCase<T> RandomCase(const MlstmShape& shape, uint64_t seed, double i_mean = 0) {
-  Numbers numbers(seed);
+  auto values = [part = 16 * seed](int64_t size, double scale, double mean = 0) mutable {
+    return Values<T>(size, ++part, scale, mean);
+  };
   const int64_t rows = shape.steps * shape.batch, heads = shape.heads;
   const int64_t count = shape.batch * heads;
   MlstmCase<T> x;
   x.shape = shape;
-  x.q = numbers.Vector<T>(rows * heads * shape.qk_dim, 2);
-  x.k = numbers.Vector<T>(rows * heads * shape.qk_dim, 2);
-  x.v = numbers.Vector<T>(rows * heads * shape.v_dim, 2);
-  x.i = numbers.Vector<T>(rows * heads, 2, i_mean);
-  x.f = numbers.Vector<T>(rows * heads, 3, 2);
-  x.dh = numbers.Vector<T>(rows * heads * shape.v_dim, 1);
+  x.q = values(rows * heads * shape.qk_dim, 2);
+  x.k = values(rows * heads * shape.qk_dim, 2);
+  x.v = values(rows * heads * shape.v_dim, 2);
+  x.i = values(rows * heads, 2, i_mean);
+  x.f = values(rows * heads, 3, 2);
+  x.dh = values(rows * heads * shape.v_dim, 1);
   x.reset.assign(rows, 0);
-  x.c = numbers.Vector<T>(count * shape.qk_dim * shape.v_dim, 1);
-  x.n = numbers.Vector<T>(count * shape.qk_dim, 1);
-  x.m = numbers.Vector<T>(count, 1);
-  x.dc = numbers.Vector<T>(count * shape.qk_dim * shape.v_dim, 0.5);
-  x.dn = numbers.Vector<T>(count * shape.qk_dim, 0.5);
+  x.c = values(count * shape.qk_dim * shape.v_dim, 1);
+  x.n = values(count * shape.qk_dim, 1);
+  x.m = values(count, 1);
+  x.dc = values(count * shape.qk_dim * shape.v_dim, 0.5);
+  x.dn = values(count * shape.qk_dim, 0.5);
   return x;
 }
 
@@ -94,92 +80,101 @@ void RemoveStates(MlstmCase<T>& x) {
   x.c.clear(), x.n.clear(), x.m.clear(), x.dc.clear(), x.dn.clear();
 }
 
-namespace internal {
-
+// Documents of random lengths: about one in `every` rows starts one.
 template <class T>
-Span Of(const std::vector<T>& values) {
-  return values.empty()
-             ? Span()
-             : Span::Of(const_cast<T*>(values.data()), static_cast<int64_t>(values.size()));
+void ScatterResets(MlstmCase<T>& x, uint64_t seed, double every) {
+  const std::vector<double> chance = Values<double>(x.shape.steps * x.shape.batch, seed, 0.5, 0.5);
+  for (size_t row = 0; row < x.reset.size(); ++row) x.reset[row] = chance[row] * every < 1;
 }
-
-// The part of [S * B, ...] that belongs to a segment.
-template <class T>
-Span Rows(const std::vector<T>& values, const MlstmShape& whole, int64_t first, int64_t steps) {
-  const int64_t step = static_cast<int64_t>(values.size()) / whole.steps;
-  return Of(values).Slice(first * step, steps * step);
-}
-
-}  // namespace internal
 
 // Forward over all segments, then backward from the last to the first. `segments` holds their
 // lengths in steps; all but the last are multiples of the chunk.
 template <class T>
-MlstmOutcome<T> RunMlstm(const MlstmCase<T>& x, Isa isa, int threads,
-                         std::vector<int64_t> segments = {}) {
-  using internal::Of;
-  if (segments.empty()) segments = {x.shape.steps};
-  const MlstmShape& s = x.shape;
-  const int64_t rows = s.steps * s.batch, heads = s.heads, count = s.batch * heads;
-  const int64_t c_size = count * s.qk_dim * s.v_dim, n_size = count * s.qk_dim;
-  Context context(threads);
-  MlstmOutcome<T> y;
-  y.h.resize(rows * heads * s.v_dim), y.r.resize(rows * heads), y.m.resize(rows * heads);
-  y.dq.resize(x.q.size()), y.dk.resize(x.k.size()), y.dv.resize(x.v.size());
-  y.di.resize(rows * heads), y.df.resize(rows * heads);
+class MlstmRun {
+ public:
+  MlstmRun(const MlstmCase<T>& x, Isa isa, int threads, const std::vector<int64_t>& segments)
+      : x_(x), isa_(isa), context_(threads), segments_(segments) {
+    const MlstmShape& s = x.shape;
+    const int64_t gates = s.steps * s.batch * s.heads;
+    y_.h.resize(gates * s.v_dim), y_.r.resize(gates), y_.m.resize(gates);
+    y_.dq.resize(x.q.size()), y_.dk.resize(x.k.size()), y_.dv.resize(x.v.size());
+    y_.di.resize(gates), y_.df.resize(gates);
+    const int64_t m = s.batch * s.heads, n = m * s.qk_dim, c = n * s.v_dim;
+    states_.assign(segments.size() + 1, {std::vector<T>(c), std::vector<T>(n), std::vector<T>(m)});
+    gradients_.assign(segments.size() + 1, {std::vector<T>(c), std::vector<T>(n), {}});
+    states_.front() = {x.c, x.n, x.m};
+    gradients_.back() = {x.dc, x.dn, {}};
+  }
 
-  // states[p] is before segment p, dstates[p] its gradient.
+  MlstmOutcome<T> Run() {
+    for (size_t p = 0; p < segments_.size(); ++p) Forward(p);
+    for (size_t p = segments_.size(); p-- > 0;) Backward(p);
+    y_.c_last = states_.back().c, y_.n_last = states_.back().n, y_.m_last = states_.back().m;
+    y_.dc = gradients_.front().c, y_.dn = gradients_.front().n;
+    return y_;
+  }
+
+ private:
   struct State {
     std::vector<T> c, n, m;
-    MlstmState spans() const { return {Of(c), Of(n), Of(m)}; }
+    MlstmState View() const { return {SpanOf(c), SpanOf(n), SpanOf(m)}; }
   };
-  std::vector<State> states(segments.size() + 1), dstates(segments.size() + 1);
-  states[0] = {x.c, x.n, x.m};
-  dstates.back() = {x.dc, x.dn, {}};
-  for (size_t p = 1; p < states.size(); ++p) {
-    states[p] = {std::vector<T>(c_size), std::vector<T>(n_size), std::vector<T>(count)};
-    dstates[p - 1] = {std::vector<T>(c_size), std::vector<T>(n_size), {}};
+
+  // The rows of segment p.
+  template <class U>
+  Span Rows(const std::vector<U>& values, size_t p) const {
+    if (values.empty()) return Span();
+    const int64_t step = static_cast<int64_t>(values.size()) / x_.shape.steps;
+    const int64_t first =
+        std::accumulate(segments_.begin(), segments_.begin() + static_cast<int64_t>(p), int64_t{0});
+    return SpanOf(values).Slice(first * step, segments_[p] * step);
+  }
+  Matrix Keys(const std::vector<T>& values, size_t p) const {
+    return {Rows(values, p), x_.shape.heads * x_.shape.qk_dim};
+  }
+  Matrix Heads(const std::vector<T>& values, size_t p) const {
+    return {Rows(values, p), x_.shape.heads * x_.shape.v_dim};
   }
 
-  std::vector<MlstmForward> forwards;
-  int64_t first = 0;
-  for (size_t p = 0; p < segments.size(); ++p) {
-    const auto part = [&](const std::vector<T>& values) {
-      return internal::Rows(values, s, first, segments[p]);
-    };
+  void Forward(size_t p) {
     MlstmForward op;
-    op.shape = s;
-    op.shape.steps = segments[p];
-    op.q = {part(x.q), heads * s.qk_dim}, op.k = {part(x.k), heads * s.qk_dim};
-    op.v = {part(x.v), heads * s.v_dim};
-    op.i = part(x.i), op.f = part(x.f);
-    op.reset = x.reset.empty() ? Span() : internal::Rows(x.reset, s, first, segments[p]);
-    op.in = states[p].spans(), op.out = states[p + 1].spans();
-    op.h = part(y.h), op.r = part(y.r), op.m = part(y.m);
-    RunOn(isa, context, op);
-    forwards.push_back(op);
-    first += segments[p];
+    op.shape = x_.shape;
+    op.shape.steps = segments_[p];
+    op.q = Keys(x_.q, p), op.k = Keys(x_.k, p), op.v = Heads(x_.v, p);
+    op.i = Rows(x_.i, p), op.f = Rows(x_.f, p), op.reset = Rows(x_.reset, p);
+    op.in = states_[p].View(), op.out = states_[p + 1].View();
+    op.h = Rows(y_.h, p), op.r = Rows(y_.r, p), op.m = Rows(y_.m, p);
+    RunOn(isa_, context_, op);
   }
-  for (size_t p = segments.size(); p-- > 0;) {
-    first -= segments[p];
-    const auto part = [&](const std::vector<T>& values) {
-      return internal::Rows(values, s, first, segments[p]);
-    };
-    const MlstmForward& forward = forwards[p];
+
+  void Backward(size_t p) {
     MlstmBackward op;
-    op.shape = forward.shape;
-    op.q = forward.q, op.k = forward.k, op.v = forward.v, op.i = forward.i, op.f = forward.f;
-    op.reset = forward.reset, op.in = forward.in;
-    op.h = forward.h, op.r = forward.r, op.m = forward.m;
-    op.dh = part(x.dh), op.dout = dstates[p + 1].spans(), op.din = dstates[p].spans();
-    op.dq = {part(y.dq), heads * s.qk_dim}, op.dk = {part(y.dk), heads * s.qk_dim};
-    op.dv = {part(y.dv), heads * s.v_dim};
-    op.di = part(y.di), op.df = part(y.df);
-    RunOn(isa, context, op);
+    op.shape = x_.shape;
+    op.shape.steps = segments_[p];
+    op.q = Keys(x_.q, p), op.k = Keys(x_.k, p), op.v = Heads(x_.v, p);
+    op.i = Rows(x_.i, p), op.f = Rows(x_.f, p), op.reset = Rows(x_.reset, p);
+    op.in = states_[p].View();
+    op.h = Rows(y_.h, p), op.r = Rows(y_.r, p), op.m = Rows(y_.m, p);
+    op.dh = Rows(x_.dh, p);
+    op.dout = gradients_[p + 1].View(), op.din = gradients_[p].View();
+    op.dq = Keys(y_.dq, p), op.dk = Keys(y_.dk, p), op.dv = Heads(y_.dv, p);
+    op.di = Rows(y_.di, p), op.df = Rows(y_.df, p);
+    RunOn(isa_, context_, op);
   }
-  y.c_last = states.back().c, y.n_last = states.back().n, y.m_last = states.back().m;
-  y.dc = dstates[0].c, y.dn = dstates[0].n;
-  return y;
+
+  const MlstmCase<T>& x_;
+  const Isa isa_;
+  Context context_;
+  const std::vector<int64_t> segments_;
+  MlstmOutcome<T> y_;
+  std::vector<State> states_, gradients_;  // at segment borders; a gradient has no m
+};
+
+template <class T>
+MlstmOutcome<T> RunMlstm(const MlstmCase<T>& x, Isa isa, int threads,
+                         const std::vector<int64_t>& segments = {}) {
+  return MlstmRun<T>(x, isa, threads, segments.empty() ? std::vector{x.shape.steps} : segments)
+      .Run();
 }
 
 // One head of one sequence, for the other forms.

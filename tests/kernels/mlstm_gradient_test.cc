@@ -46,9 +46,7 @@ struct Functional {
 
 void ExpectDifferencesAgree(MlstmCase<double> x, const std::vector<int64_t>& segments) {
   x.shape.epsilon = 0;
-  Numbers numbers(99);
-  const Functional functional = {numbers.Vector<double>(x.dc.size(), 1),
-                                 numbers.Vector<double>(x.dn.size(), 1)};
+  const Functional functional = {Values<double>(x.dc.size(), 1), Values<double>(x.dn.size(), 2)};
   functional.Seed(x);
   const MlstmOutcome<double> y = RunMlstm(x, Paths().back(), 1, segments);
   struct Pair {

@@ -9,25 +9,6 @@ namespace carousel::kernels {
 namespace {
 
 template <class T>
-void ExpectSameBits(const MlstmOutcome<T>& a, const MlstmOutcome<T>& b) {
-  const auto left = a.All(), right = b.All();
-  for (size_t p = 0; p < left.size(); ++p) {
-    ASSERT_EQ(left[p].second->size(), right[p].second->size()) << left[p].first;
-    EXPECT_EQ(std::memcmp(left[p].second->data(), right[p].second->data(),
-                          left[p].second->size() * sizeof(T)),
-              0)
-        << left[p].first;
-  }
-}
-
-// Documents of random lengths: about one in `every` rows starts one.
-template <class T>
-void ScatterResets(MlstmCase<T>& x, double every) {
-  Numbers numbers(77);
-  for (uint8_t& reset : x.reset) reset = (numbers.Next() + 1) / 2 * every < 1;
-}
-
-template <class T>
 class MlstmInvariance : public testing::Test {
  protected:
   // With and without documents, states and a floor at the start; sizes that are multiples of
@@ -38,7 +19,7 @@ class MlstmInvariance : public testing::Test {
          {Shape(8 * 19 - 6, 2, 2, 21, 37, 19), Shape(8 * 16, 1, 2, 32, 64, 16)}) {
       for (int variant = 0; variant < 4; ++variant) {
         MlstmCase<T> x = RandomCase<T>(shape, 10 + variant, -1);
-        if (variant % 2 == 1) ScatterResets(x, 12);
+        if (variant % 2 == 1) ScatterResets(x, 77, 12);
         if (variant / 2 == 1) {
           RemoveStates(x);
           x.shape.initial_m = -std::numeric_limits<double>::infinity();
@@ -60,7 +41,7 @@ TYPED_TEST(MlstmInvariance, SegmentsChangeNoBit) {
     for (int64_t count : {2, 4, 8}) {
       std::vector<int64_t> segments(count, 8 / count * x.shape.chunk);
       segments.back() = x.shape.steps - (count - 1) * segments[0];
-      ExpectSameBits(RunMlstm(x, Paths().back(), 1, segments), whole);
+      EXPECT_TRUE(SameBits(RunMlstm(x, Paths().back(), 1, segments), whole));
     }
   }
 }
@@ -71,7 +52,7 @@ TYPED_TEST(MlstmInvariance, InstructionSetsAndThreadsChangeNoBit) {
 
     for (Isa isa : Paths()) {
       for (int threads = 1; threads <= 3; ++threads)
-        ExpectSameBits(RunMlstm(x, isa, threads), plain);
+        EXPECT_TRUE(SameBits(RunMlstm(x, isa, threads), plain));
     }
   }
 }
@@ -82,7 +63,7 @@ TYPED_TEST(MlstmInvariance, AnUnflaggedStartIsAReset) {
 
   for (int64_t b = 0; b < x.shape.batch; ++b) x.reset[b] = 1;
 
-  ExpectSameBits(RunMlstm(x, Paths().back(), 1), unflagged);
+  EXPECT_TRUE(SameBits(RunMlstm(x, Paths().back(), 1), unflagged));
 }
 
 TYPED_TEST(MlstmInvariance, StridedOperandsGiveTheSameBits) {
@@ -101,7 +82,7 @@ TYPED_TEST(MlstmInvariance, StridedOperandsGiveTheSameBits) {
     for (int64_t e = 0; e < v; ++e) wide[row * stride + 2 * qk + e] = x.v[row * v + e];
   }
   const auto columns = [&](std::vector<TypeParam>& matrix, int64_t first) {
-    return Matrix{internal::Of(matrix).Slice(first, matrix.size() - first), stride};
+    return MatrixOf(matrix, stride, first);
   };
 
   // when both passes run
@@ -109,20 +90,20 @@ TYPED_TEST(MlstmInvariance, StridedOperandsGiveTheSameBits) {
   MlstmForward forward;
   forward.shape = s;
   forward.q = columns(wide, 0), forward.k = columns(wide, qk), forward.v = columns(wide, 2 * qk);
-  forward.i = internal::Of(x.i), forward.f = internal::Of(x.f);
-  forward.reset = internal::Of(x.reset);
-  forward.in = {internal::Of(x.c), internal::Of(x.n), internal::Of(x.m)};
-  forward.h = internal::Of(y.h), forward.r = internal::Of(y.r), forward.m = internal::Of(y.m);
+  forward.i = SpanOf(x.i), forward.f = SpanOf(x.f);
+  forward.reset = SpanOf(x.reset);
+  forward.in = {SpanOf(x.c), SpanOf(x.n), SpanOf(x.m)};
+  forward.h = SpanOf(y.h), forward.r = SpanOf(y.r), forward.m = SpanOf(y.m);
   MlstmBackward backward;
   backward.shape = s;
   backward.q = forward.q, backward.k = forward.k, backward.v = forward.v;
   backward.i = forward.i, backward.f = forward.f, backward.reset = forward.reset;
   backward.in = forward.in, backward.h = forward.h, backward.r = forward.r, backward.m = forward.m;
-  backward.dh = internal::Of(x.dh);
-  backward.dout = {internal::Of(x.dc), internal::Of(x.dn), Span()};
+  backward.dh = SpanOf(x.dh);
+  backward.dout = {SpanOf(x.dc), SpanOf(x.dn), Span()};
   backward.dq = columns(dwide, 0), backward.dk = columns(dwide, qk);
   backward.dv = columns(dwide, 2 * qk);
-  backward.di = internal::Of(y.di), backward.df = internal::Of(y.df);
+  backward.di = SpanOf(y.di), backward.df = SpanOf(y.df);
   Context context(1);
   RunOn(Paths().back(), context, forward);
   RunOn(Paths().back(), context, backward);
@@ -136,7 +117,7 @@ TYPED_TEST(MlstmInvariance, StridedOperandsGiveTheSameBits) {
     for (int64_t e = 0; e < v; ++e) y.dv[row * v + e] = dwide[row * stride + 2 * qk + e];
     for (int64_t e = 2 * qk + v; e < stride; ++e) EXPECT_EQ(dwide[row * stride + e], 5);
   }
-  ExpectSameBits(y, plain);
+  EXPECT_TRUE(SameBits(y, plain));
 }
 
 }  // namespace

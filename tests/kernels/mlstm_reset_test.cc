@@ -51,11 +51,6 @@ void ForEachRowTensor(const MlstmShape& window, const MlstmOutcome<T>& y, int64_
 }
 
 template <class T>
-bool SameBits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
-}
-
-template <class T>
 class MlstmResets : public testing::Test {};
 using Types = testing::Types<float, double>;
 TYPED_TEST_SUITE(MlstmResets, Types);

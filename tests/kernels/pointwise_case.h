@@ -1,5 +1,5 @@
-// What the tests of pointwise operations share: spans over vectors, equal bits on every path and
-// number of threads, and derivatives by differences.
+// What the tests of most operations share: equal bits on every path and number of threads, and
+// derivatives by differences.
 #pragma once
 
 #include <algorithm>
@@ -14,25 +14,14 @@
 
 namespace carousel::kernels {
 
-template <class T>
-Span SpanOf(std::vector<T>& values) {
-  return values.empty() ? Span() : Span::Of(values.data(), static_cast<int64_t>(values.size()));
-}
-
-// Columns [first, ...) of rows that are `stride` elements long.
-template <class T>
-Matrix MatrixOf(std::vector<T>& values, int64_t stride, int64_t first = 0) {
-  return {SpanOf(values).Slice(first, static_cast<int64_t>(values.size()) - first), stride};
-}
-
 // run(isa, context) returns an operation's outputs, one after another. They must have the same bits
 // on every path and for 1, 2 and 3 threads; the caller gets them.
 template <class T, class Run>
 std::vector<T> SameBitsEverywhere(const Run& run) {
   Context one(1);
-  const std::vector<T> expected = run(Isa::kScalar, one);
+  std::vector<T> expected = run(Isa::kScalar, one);
   OnEveryPath([&](Isa isa, Context& context) {
-    EXPECT_EQ(FirstDifference(run(isa, context), expected), -1)
+    EXPECT_TRUE(SameBits(run(isa, context), expected))
         << NameOf(isa) << ", " << context.threads() << " threads";
   });
   return expected;

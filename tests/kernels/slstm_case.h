@@ -1,6 +1,7 @@
 // An sLSTM cell with its tensors, run forward and backward in segments.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "kernels/cpu/paths.h"
@@ -9,18 +10,13 @@
 namespace carousel::kernels {
 
 template <class T>
-Span All(std::vector<T>& values) {
-  return Span::Of(values.data(), static_cast<int64_t>(values.size()));
-}
-
-template <class T>
 struct SlstmStateValues {
   std::vector<T> h, c, n, m;
 
   void Resize(int64_t size) {
     for (std::vector<T>* part : {&h, &c, &n, &m}) part->assign(size, 0);
   }
-  SlstmState View() { return {All(h), All(c), All(n), All(m)}; }
+  SlstmState View() const { return {SpanOf(h), SpanOf(c), SpanOf(n), SpanOf(m)}; }
 };
 
 // What a case starts from.
@@ -42,6 +38,11 @@ struct SlstmCase {
     in = {Values<T>(size, 5), Values<T>(size, 6), Values<T>(size, 7), Values<T>(size, 8)};
     for (T& value : in.n) value = value * value + T(0.5);
   }
+  // A gradient of the last state that is not zero.
+  void WeighLastState() {
+    const int64_t size = shape.batch * width();
+    dout = {Values<T>(size, 9), Values<T>(size, 10), Values<T>(size, 11), {}};
+  }
 
   int64_t width() const { return shape.heads * shape.head_dim; }
   int64_t rows() const { return shape.steps * shape.batch; }
@@ -49,7 +50,7 @@ struct SlstmCase {
   SlstmShape shape;
   std::vector<T> x, r, b, dy;
   std::vector<uint8_t> reset;
-  SlstmStateValues<T> in;  // empty: zeros
+  SlstmStateValues<T> in, dout;  // empty: zeros
 };
 
 // What it comes to.
@@ -58,29 +59,17 @@ struct SlstmResult {
   std::vector<T> h, keep, c, n, h_before, gates, draw, dr, db;
   SlstmStateValues<T> out, din;
 
-  // The first tensor whose bits differ, or "".
-  const char* Difference(const SlstmResult& other) const {
-    const struct {
-      const char* name;
-      const std::vector<T>&mine, &others;
-    } pairs[] = {{"h", h, other.h},
-                 {"gates", gates, other.gates},
-                 {"out.h", out.h, other.out.h},
-                 {"out.c", out.c, other.out.c},
-                 {"out.n", out.n, other.out.n},
-                 {"out.m", out.m, other.out.m},
-                 {"draw", draw, other.draw},
-                 {"din.h", din.h, other.din.h},
-                 {"din.c", din.c, other.din.c},
-                 {"din.n", din.n, other.din.n},
-                 {"dr", dr, other.dr},
-                 {"db", db, other.db}};
-    for (const auto& pair : pairs) {
-      if (FirstDifference(pair.mine, pair.others) != -1) return pair.name;
-    }
-    return "";
+  std::vector<std::pair<const char*, const std::vector<T>*>> All() const {
+    return {{"h", &h},         {"gates", &gates}, {"out.h", &out.h}, {"out.c", &out.c},
+            {"out.n", &out.n}, {"out.m", &out.m}, {"draw", &draw},   {"din.h", &din.h},
+            {"din.c", &din.c}, {"din.n", &din.n}, {"dr", &dr},       {"db", &db}};
   }
 };
+
+template <class T>
+testing::AssertionResult SameBits(const SlstmResult<T>& actual, const SlstmResult<T>& expected) {
+  return SameBitsOfAll(actual.All(), expected.All());
+}
 
 // Runs a case in `segments` segments of equal length: forward from the first to the last, backward
 // from the last to the first.
@@ -122,7 +111,7 @@ class SlstmRun {
   template <class U>
   Span Rows(std::vector<U>& values, int64_t s, int64_t columns) const {
     const int64_t size = given_.rows() / segments_ * columns;
-    return All(values).Slice(s * size, size);
+    return SpanOf(values).Slice(s * size, size);
   }
   Span Units(std::vector<T>& values, int64_t s) const { return Rows(values, s, given_.width()); }
   Span Gates(std::vector<T>& values, int64_t s) const {
@@ -130,14 +119,14 @@ class SlstmRun {
   }
   SlstmState Into(int64_t s) {
     if (s > 0) return states_[s].View();
-    return given_.in.h.empty() ? SlstmState() : given_.in.View();
+    return given_.in.View();
   }
 
   void Forward(int64_t s) {
     SlstmForward op;
     op.shape = Shape();
     op.x = op.gates = Gates(result_.gates, s);
-    op.r = All(given_.r), op.b = All(given_.b);
+    op.r = SpanOf(given_.r), op.b = SpanOf(given_.b);
     op.reset = Rows(given_.reset, s, 1);
     op.in = Into(s), op.out = states_[s + 1].View();
     op.h = Units(result_.h, s), op.keep = Units(result_.keep, s);
@@ -149,19 +138,19 @@ class SlstmRun {
   void Backward(int64_t s) {
     SlstmBackwardInput op;
     op.shape = Shape();
-    op.r = All(given_.r), op.reset = Rows(given_.reset, s, 1);
+    op.r = SpanOf(given_.r), op.reset = Rows(given_.reset, s, 1);
     op.in = Into(s);
     op.h = Units(result_.h, s), op.keep = Units(result_.keep, s);
     op.c = Units(result_.c, s), op.n = Units(result_.n, s);
     op.gates = Gates(result_.gates, s), op.draw = Gates(result_.draw, s);
     op.dy = Units(given_.dy, s);
-    if (s + 1 < segments_) op.dout = gradients_[s + 1].View();
+    op.dout = s + 1 < segments_ ? gradients_[s + 1].View() : given_.dout.View();
     op.din = gradients_[s].View();
     RunOn(isa_, context_, op);
     SlstmBackwardWeight weight;
     weight.shape = Shape();
     weight.h_before = Units(result_.h_before, s), weight.draw = op.draw;
-    weight.dr = All(result_.dr), weight.db = All(result_.db);
+    weight.dr = SpanOf(result_.dr), weight.db = SpanOf(result_.db);
     RunOn(isa_, context_, weight);
   }
 

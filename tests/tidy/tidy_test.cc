@@ -8,6 +8,8 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "tests/tidy/call_rules.h"
 #include "tests/tidy/include_rules.h"
@@ -44,6 +46,17 @@ TEST(Tidy, SeesTheTree) {
 TEST(Tidy, IncludesGoOneWay) { HoldsEverywhere(CheckIncludes); }
 
 TEST(Tidy, NoBannedCalls) { HoldsEverywhere(CheckCalls); }
+
+TEST(Tidy, EveryExceptionIsForAFileThatIsThere) {
+  std::vector<std::string_view> exceptions = OwnersOfIncludes();
+  for (const std::string_view exempt : ExemptFromCallRules()) exceptions.push_back(exempt);
+  for (const std::string_view pattern : exceptions) {
+    const bool used = std::any_of(Tree().begin(), Tree().end(), [&](const SourceFile& file) {
+      return file.IsCpp() && Matches(pattern, file.path);
+    });
+    EXPECT_TRUE(used) << "tests/tidy allows " << pattern << " what others may not: no such file";
+  }
+}
 
 TEST(Tidy, NoNotesToOneselfAndNoPathsOfOneMachine) { HoldsEverywhere(CheckWords); }
 

@@ -61,13 +61,13 @@ TEST(JobFileTest, SmokeShowsEverythingInAFewSteps) {
 }
 
 TEST(JobFileTest, InvarianceExceedsEveryConstantWithoutBeingDividedByIt) {
-  constexpr int64_t kMatmulBlock = 384, kSoftmaxBlock = 512, kTile = 32, kLanes = 32;
+  constexpr int64_t kMatmulBlock = 1024, kSoftmaxBlock = 512, kTile = 32, kLanes = 32;
   const JobSpec job = Example("invariance");
   const ModelSpec& model = job.model();
   const auto exceeds = [](int64_t value, int64_t constant) {
     return value > constant && value % constant != 0;
   };
-  EXPECT_TRUE(exceeds(WidthsOf(model).mlstm_inner, kMatmulBlock));
+  EXPECT_TRUE(exceeds(WidthsOf(model).ffn, kMatmulBlock));
   EXPECT_TRUE(
       exceeds(job.numerics().micro_batch_size() * job.data().sequence_length(), kMatmulBlock));
   EXPECT_TRUE(exceeds(model.vocab_size(), kSoftmaxBlock));
