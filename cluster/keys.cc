@@ -13,13 +13,10 @@ constexpr size_t kMaxJobId = 63;
 constexpr char kIdentity = 'I';
 constexpr char kJournal = 'J';
 constexpr char kJournalSnapshot = 'S';
-constexpr char kRequest = 'R';
-constexpr char kContract = 'C';
 constexpr char kCursor = 'U';
 constexpr char kLatest = 'L';
 constexpr char kManifest = 'M';
 constexpr char kEpoch = 'E';
-constexpr char kCommitted = 'K';
 constexpr char kShardRecord = 'P';
 constexpr char kChunk = kBulkFamily;
 
@@ -102,11 +99,6 @@ std::optional<int64_t> ParseJournalKey(std::string_view key) {
 
 std::string JournalSnapshotKey() { return OfFamily(kJournalSnapshot); }
 
-std::string RequestPrefix() { return OfFamily(kRequest); }
-
-std::string RequestKey(std::string_view request_id) { return RequestPrefix().append(request_id); }
-
-std::string ContractKey(std::string_view job) { return OfJob(kContract, job); }
 std::string CursorKey(std::string_view job) { return OfJob(kCursor, job); }
 std::string LatestKey(std::string_view job) { return OfJob(kLatest, job); }
 std::string ManifestPrefix(std::string_view job) { return OfJob(kManifest, job); }
@@ -124,8 +116,8 @@ std::optional<int64_t> ParseManifestStep(std::string_view key) {
   return LastCount(key);
 }
 
+std::string EpochPrefix() { return OfFamily(kEpoch); }
 std::string EpochKey(std::string_view job) { return OfJob(kEpoch, job); }
-std::string CommittedKey(std::string_view job) { return OfJob(kCommitted, job); }
 
 std::string ShardRecordPrefix() { return OfFamily(kShardRecord); }
 std::string ShardRecordPrefix(std::string_view job) { return OfJob(kShardRecord, job); }

@@ -35,9 +35,6 @@ std::string JournalPrefix();
 std::string JournalKey(int64_t sequence);
 std::optional<int64_t> ParseJournalKey(std::string_view key);
 std::string JournalSnapshotKey();
-std::string RequestPrefix();
-std::string RequestKey(std::string_view request_id);
-std::string ContractKey(std::string_view job);
 std::string CursorKey(std::string_view job);
 std::string LatestKey(std::string_view job);
 std::string ManifestPrefix(std::string_view job);
@@ -45,8 +42,8 @@ std::string ManifestKey(std::string_view job, int64_t step);
 std::optional<int64_t> ParseManifestStep(std::string_view key);
 
 // --- worker ---
+std::string EpochPrefix();  // of all jobs
 std::string EpochKey(std::string_view job);
-std::string CommittedKey(std::string_view job);
 
 // One unit of one job at one step.
 struct ShardId {

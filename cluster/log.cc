@@ -64,11 +64,6 @@ void WriteOut(int descriptor, const std::string& line) {
   [[maybe_unused]] ssize_t written = ::write(descriptor, line.data(), line.size());
 }
 
-std::unique_ptr<Log>& ProcessLogSlot() {
-  static std::unique_ptr<Log>& slot = *new std::unique_ptr<Log>(*Log::Open({}));
-  return slot;
-}
-
 }  // namespace
 
 std::string FormatLogLine(const LogLine& line) {
@@ -112,8 +107,9 @@ std::vector<LogLine> Log::Since(int64_t sequence, size_t limit) const {
   return {first, lines_.end()};
 }
 
-Log& ProcessLog() { return *ProcessLogSlot(); }
-
-void SetProcessLog(std::unique_ptr<Log> log) { ProcessLogSlot() = std::move(log); }
+Log& ProcessLog() {
+  static Log& log = *Log::Open({})->release();  // lives as long as the process
+  return log;
+}
 
 }  // namespace carousel

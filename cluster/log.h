@@ -65,10 +65,8 @@ class Log {
   std::deque<LogLine> lines_ ABSL_GUARDED_BY(mutex_);
 };
 
-// The log of this process: stderr only until a main replaces it, which it does once, before it
-// starts a thread.
+// The log of this process: to stderr.
 Log& ProcessLog();
-void SetProcessLog(std::unique_ptr<Log> log);
 
 inline void LogInfo(std::string_view component, std::string_view message) {
   ProcessLog().Write(LogLevel::kInfo, component, message);

@@ -2,16 +2,19 @@
 // "--insecure is missing".
 #pragma once
 
-#include <string>
+#include <arpa/inet.h>
 
-#include "absl/strings/match.h"
+#include <string>
 
 namespace carousel {
 
-// Is the host of "host:port" this machine only?
+// Is the host of "host:port" this machine only? A name other than localhost may be anybody's, also
+// one that looks like an address (127.example.org).
 inline bool IsLoopback(const std::string& listen) {
   const std::string host = listen.substr(0, listen.rfind(':'));
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+  if (host == "localhost" || host == "[::1]") return true;
+  in_addr address;
+  return inet_pton(AF_INET, host.c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
 }  // namespace carousel

@@ -40,12 +40,7 @@ absl::StatusOr<std::vector<Digest>> UnitDigests(const Manifest& manifest) {
   return digests;
 }
 
-// As stored: the digest of the serialized manifest, then the manifest.
-std::string Sealed(const Manifest& manifest) {
-  const std::string bytes = manifest.SerializeAsString();
-  return std::string(DigestOf(bytes).AsBytes()) + bytes;
-}
-
+// A manifest is stored behind the digest of its bytes.
 absl::StatusOr<FoundManifest> Unsealed(std::string_view job, int64_t step, std::string_view value) {
   const std::string_view head = value.substr(0, Digest::kBytes);
   const std::string_view bytes = value.substr(head.size());
@@ -154,15 +149,38 @@ absl::Status ManifestStore::Commit(Manifest manifest, int keep, StoreBatch with)
                                      ? newest->manifest.previous_digest()
                                      : std::string(newest->digest.AsBytes()));
   }
-  const std::string value = Sealed(manifest);
+  with.seal = true;
+  const std::string bytes = manifest.SerializeAsString();
+  const Digest digest = DigestOf(bytes);
+  with.Put(ManifestKey(manifest.job(), manifest.step()), std::string(digest.AsBytes()) + bytes);
+  PointTo(manifest, digest, &with);
+  DropOld(manifest.job(), manifest.step(), keep, listed, with);
+  return store_->Commit(with);
+}
+
+// The pointer to the newest manifest, and the cursor beside it.
+void ManifestStore::PointTo(const Manifest& manifest, const Digest& digest,
+                            StoreBatch* batch) const {
   LatestCheckpoint latest;
   latest.set_step(manifest.step());
-  latest.set_manifest_digest(value.substr(0, Digest::kBytes));
+  latest.set_manifest_digest(std::string(digest.AsBytes()));
+  batch->Put(LatestKey(manifest.job()), latest.SerializeAsString());
+  batch->Put(CursorKey(manifest.job()), manifest.cursor().SerializeAsString());
+}
+
+absl::Status ManifestStore::Strike(std::string_view job, int64_t step, StoreBatch with) {
+  CAROUSEL_ASSIGN_OR_RETURN(std::vector<ListedManifest> listed, List(job));
   with.seal = true;
-  with.Put(ManifestKey(manifest.job(), manifest.step()), value);
-  with.Put(LatestKey(manifest.job()), latest.SerializeAsString());
-  with.Put(CursorKey(manifest.job()), manifest.cursor().SerializeAsString());
-  DropOld(manifest.job(), manifest.step(), keep, listed, with);
+  while (!listed.empty() && listed.back().step >= step) {
+    with.Remove(ManifestKey(job, listed.back().step));
+    listed.pop_back();
+  }
+  if (const FoundManifest* newest = NewestOf(listed)) {
+    PointTo(newest->manifest, newest->digest, &with);
+  } else {
+    with.Remove(LatestKey(job));
+    with.Remove(CursorKey(job));
+  }
   return store_->Commit(with);
 }
 

@@ -51,7 +51,8 @@ class ManifestStore {
   //
   // The same step again is welcome with the same state (holders may have changed). Refused with
   // kFailedPrecondition: the same step with another state, a step before the newest that verifies,
-  // an older epoch, another contract.
+  // an older epoch, another contract. kInvalidArgument: as CheckManifest. After any other error,
+  // which is the store's, the batch is there as a whole or not at all, and only a read can tell.
   absl::Status Commit(Manifest manifest, int keep, StoreBatch with = {});
 
   // kNotFound if the job has no checkpoint; kDataLoss if it has manifests and none verifies.
@@ -59,6 +60,10 @@ class ManifestStore {
 
   // The newest that verifies before `step`: where to go when a shard of `step` is damaged.
   absl::StatusOr<FoundManifest> Before(std::string_view job, int64_t step) const;
+
+  // Removes the checkpoints of `step` and after, which cannot be restored; the one before is the
+  // newest then. One batch, which `with` joins. Errors are the store's.
+  absl::Status Strike(std::string_view job, int64_t step, StoreBatch with = {});
 
   // All of a job, ascending; also those that do not verify.
   absl::StatusOr<std::vector<ListedManifest>> List(std::string_view job) const;
@@ -69,6 +74,7 @@ class ManifestStore {
 
  private:
   absl::StatusOr<FoundManifest> Newest(std::string_view job, int64_t below) const;
+  void PointTo(const Manifest& manifest, const Digest& digest, StoreBatch* batch) const;
   std::string PointerProblem(std::string_view job, const std::vector<ListedManifest>& listed) const;
 
   Store* const store_;

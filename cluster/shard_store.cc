@@ -120,6 +120,22 @@ absl::StatusOr<int64_t> ShardStore::Epoch(std::string_view job) const {
   return epoch;
 }
 
+absl::StatusOr<int64_t> ShardStore::NewestEpoch() const {
+  int64_t newest = 0;
+  bool readable = true;
+  CAROUSEL_RETURN_IF_ERROR(
+      store_->Scan(EpochPrefix(), [&](std::string_view, std::string_view value) {
+        int64_t epoch = 0;
+        readable = absl::SimpleAtoi(absl::string_view(value.data(), value.size()), &epoch);
+        newest = std::max(newest, epoch);
+        return readable;
+      }));
+  if (!readable) {
+    return absl::DataLossError(absl::StrCat(store_->Name(), ": a job's epoch cannot be read"));
+  }
+  return newest;
+}
+
 absl::Status ShardStore::RaiseEpoch(std::string_view job, int64_t epoch) {
   MutexLock lock(&mutex_);
   CAROUSEL_ASSIGN_OR_RETURN(int64_t seen, Epoch(job));
@@ -250,29 +266,6 @@ absl::Status ShardStore::Remove(ShardRecord record) {
   StoreBatch batch;
   batch.Remove(ShardRecordKey(IdOf(record)));
   return store_->Commit(batch);
-}
-
-// --- ShardStore: what the coordinator committed ---
-
-absl::Status ShardStore::NoteCommitted(const Manifest& manifest) {
-  MutexLock lock(&mutex_);
-  CAROUSEL_ASSIGN_OR_RETURN(std::optional<Manifest> kept, NewestCommitted(manifest.job()));
-  auto age = [](const Manifest& of) { return std::pair(of.epoch(), of.step()); };
-  if (kept.has_value() && age(*kept) > age(manifest)) return absl::OkStatus();
-  StoreBatch batch;
-  batch.Put(CommittedKey(manifest.job()), manifest.SerializeAsString());
-  return store_->Commit(batch);
-}
-
-absl::StatusOr<std::optional<Manifest>> ShardStore::NewestCommitted(std::string_view job) const {
-  CAROUSEL_RETURN_IF_ERROR(CheckJobId(job));
-  absl::StatusOr<std::string> bytes = store_->Get(CommittedKey(job));
-  if (absl::IsNotFound(bytes.status())) return std::nullopt;
-  if (!bytes.ok()) return bytes.status();
-  Manifest manifest;
-  if (manifest.ParseFromString(*bytes)) return manifest;
-  return absl::DataLossError(absl::StrCat(store_->Name(), ": the copy of job ", std::string(job),
-                                          "'s newest manifest cannot be read"));
 }
 
 }  // namespace carousel

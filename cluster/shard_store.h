@@ -91,6 +91,8 @@ class ShardStore {
   // nothing to do if it is the present one.
   absl::Status RaiseEpoch(std::string_view job, int64_t epoch);
   absl::StatusOr<int64_t> Epoch(std::string_view job) const;  // 0 if none was seen
+  // The greatest of all jobs: a coordinator that knows none as great has lost its history.
+  absl::StatusOr<int64_t> NewestEpoch() const;
 
   // `draft` has job, step, unit, unit_name, epoch, contract_hash and the tensors' names, shapes and
   // parts. kResourceExhausted before anything is written if the disk cannot hold it.
@@ -108,12 +110,6 @@ class ShardStore {
   // shards went.
   absl::StatusOr<int> Sweep(std::string_view job, const std::set<int64_t>& committed,
                             std::optional<int64_t> in_flight = std::nullopt);
-
-  // Keeps a copy of the newest manifest that the coordinator committed, so that a coordinator whose
-  // store lost it is found out (and can be given it back). Newer is by epoch, then by step; an
-  // older one than the kept is ignored.
-  absl::Status NoteCommitted(const Manifest& manifest);
-  absl::StatusOr<std::optional<Manifest>> NewestCommitted(std::string_view job) const;
 
  private:
   friend class ShardWriter;

@@ -1,7 +1,9 @@
 #include "cluster/store_folder.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -16,24 +18,45 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Writes the folder's entries to disk.
+absl::Status SyncFolder(const fs::path& path) {
+  const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return absl::ErrnoToStatus(errno, "cannot open the folder " + path.string());
+  const int failed = ::fsync(folder) == 0 ? 0 : errno;
+  ::close(folder);
+  if (failed == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(failed, "cannot sync the folder " + path.string());
+}
+
+// With its parents. What is made is durable: a folder is when its entry in its parent is.
+absl::Status MakeFolder(const fs::path& path, mode_t mode) {
+  int failed = ::mkdir(path.c_str(), mode) == 0 ? 0 : errno;
+  if (failed == ENOENT && path.has_relative_path()) {
+    CAROUSEL_RETURN_IF_ERROR(MakeFolder(path.parent_path(), 0777));
+    failed = ::mkdir(path.c_str(), mode) == 0 ? 0 : errno;
+  }
+  if (failed == 0) return SyncFolder(path.parent_path());
+  std::error_code error;
+  if (failed == EEXIST && fs::is_directory(path, error)) return absl::OkStatus();
+  if (failed == EEXIST || failed == ENOTDIR) {
+    return absl::FailedPreconditionError(path.string() +
+                                         " is a file, or below one; give a folder or a new name");
+  }
+  return absl::ErrnoToStatus(failed, "cannot make the folder " + path.string());
+}
+
 double Mebibytes(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 }  // namespace
 
 absl::Status MakePrivateFolder(const std::string& path) {
   std::error_code error;
-  fs::path parent = fs::absolute(path, error).parent_path();
-  if (!error) fs::create_directories(parent, error);
+  const fs::path absolute = fs::absolute(path, error).lexically_normal();
   if (error) {
     return absl::FailedPreconditionError(
-        absl::StrCat("cannot make the folder ", parent.string(), ": ", error.message()));
+        absl::StrCat("cannot make the folder ", path, ": ", error.message()));
   }
-  if (::mkdir(path.c_str(), 0700) == 0) return absl::OkStatus();
-  if (errno != EEXIST) return absl::ErrnoToStatus(errno, "cannot make the folder " + path);
-  if (!fs::is_directory(path, error)) {
-    return absl::FailedPreconditionError(path + " is a file; give a folder or a new name");
-  }
-  return absl::OkStatus();
+  return MakeFolder(absolute.has_filename() ? absolute : absolute.parent_path(), 0700);
 }
 
 absl::Status EmptyFolder(const std::string& path) {

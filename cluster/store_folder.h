@@ -10,8 +10,8 @@
 
 namespace carousel {
 
-// Makes `path` with mode 0700 if it is missing, its parents with the usual mode. An existing folder
-// keeps its mode.
+// Makes `path` with mode 0700 if it is missing, its parents with the usual mode; what was made is
+// durable. An existing folder keeps its mode.
 absl::Status MakePrivateFolder(const std::string& path);
 
 // Removes everything in `path`, not `path` itself.

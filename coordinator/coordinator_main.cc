@@ -1,25 +1,16 @@
 // coordinator: takes jobs, cuts them into stages, and looks after the workers that hold them.
 
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <string>
 
-#include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
-#include "absl/strings/str_cat.h"
 #include "cluster/data/dataset_probe.h"
 #include "cluster/status_macros.h"
+#include "cluster/version.h"
 #include "coordinator/server.h"
-
-ABSL_FLAG(std::string, listen, "127.0.0.1:7070",
-          "address for clients and workers; port 0 takes a free one");
-ABSL_FLAG(std::string, state, "", "folder of the store; made if it does not exist");
-ABSL_FLAG(bool, insecure, false,
-          "allow --listen beyond loopback, without encryption or authentication");
-ABSL_FLAG(double, lease_seconds, 8, "silence after which a worker is taken for lost");
 
 namespace carousel {
 namespace {
@@ -27,13 +18,21 @@ namespace {
 volatile std::sig_atomic_t stop_requested = 0;
 void RequestStop(int) { stop_requested = 1; }
 
-absl::Status RunCoordinator() {
-  ServerOptions options;
-  options.listen = absl::GetFlag(FLAGS_listen);
-  options.state = absl::GetFlag(FLAGS_state);
-  options.insecure = absl::GetFlag(FLAGS_insecure);
-  options.lease_seconds = absl::GetFlag(FLAGS_lease_seconds);
-  options.probe_dataset = ProbeDataset;
+void AddFlags(CLI::App* app, ServerOptions* options) {
+  options->listen = "127.0.0.1:7070";
+  app->add_option("--listen", options->listen,
+                  "address for clients and workers; port 0 takes a free one")
+      ->capture_default_str();
+  app->add_option("--state", options->state, "folder of the store; made if it does not exist");
+  app->add_flag("--insecure", options->insecure,
+                "allow --listen beyond loopback, without encryption or authentication");
+  app->add_option("--lease_seconds,--lease-seconds", options->lease_seconds,
+                  "silence after which a worker is taken for lost")
+      ->capture_default_str();
+  app->set_version_flag("--version", std::string(kVersion));
+}
+
+absl::Status RunCoordinator(const ServerOptions& options) {
   CAROUSEL_ASSIGN_OR_RETURN(const auto server, CoordinatorServer::Start(options));
   std::printf("listening on %s\n", server->address().c_str());
   std::fflush(stdout);
@@ -49,19 +48,26 @@ absl::Status RunCoordinator() {
 }  // namespace carousel
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
-      "Takes jobs and looks after the workers that train them.\n\n"
-      "  coordinator --listen 127.0.0.1:7070 --state /var/lib/carousel/coordinator");
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // we say it ourselves, and better
-  const auto rest = absl::ParseCommandLine(argc, argv);
-  if (rest.size() > 1) {
-    std::fprintf(stderr, "coordinator: '%s' is no flag; --help lists them\n", rest[1]);
+  carousel::ServerOptions options;
+  options.probe_dataset = carousel::ProbeDataset;
+  CLI::App app(
+      "Takes jobs and looks after the workers that train them.\n\n"
+      "  coordinator --listen 127.0.0.1:7070 --state /var/lib/carousel/coordinator",
+      "coordinator");
+  carousel::AddFlags(&app, &options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "coordinator: %s; --help lists the flags\n", error.what());
     return 2;
   }
   std::signal(SIGTERM, carousel::RequestStop);
   std::signal(SIGINT, carousel::RequestStop);
   std::signal(SIGPIPE, SIG_IGN);
-  const absl::Status status = carousel::RunCoordinator();
+  const absl::Status status = carousel::RunCoordinator(options);
   if (status.ok()) return 0;
   std::fprintf(stderr, "coordinator: %s\n", std::string(status.message()).c_str());
   return absl::IsInvalidArgument(status) ? 2 : 1;

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,6 +58,13 @@ struct CoreOptions {
   LeaseTerms lease;
 };
 
+// What a resume may change: nothing that the contract holds.
+struct ResumeChanges {
+  PipelineSpec pipeline;  // the wishes from now on
+  std::string dataset;    // where the dataset lies now, of the job's digest; empty: where it lay
+  std::optional<CheckpointSpec> checkpoint;  // the policy from now on, valid; none: as before
+};
+
 class CoordinatorCore {
  public:
   // Replays the journal and starts: jobs that ran come up as PAUSED. All that `options` points to
@@ -72,10 +80,11 @@ class CoordinatorCore {
   absl::Status Pause(const std::string& request_id, const std::string& job);
   absl::Status Cancel(const std::string& request_id, const std::string& job);
   absl::Status Resume(const std::string& request_id, const std::string& job,
-                      const PipelineSpec& wishes);
+                      const ResumeChanges& changes);
 
   // --- workers; `session` is a number never used before, > 0 ---
 
+  // kFailedPrecondition: of another cluster, another build, or of a younger history than ours.
   absl::Status Join(uint64_t session, const Hello& hello);
   void Receive(uint64_t session, const WorkerMessage& message);
   void Lose(uint64_t session, const std::string& reason);
@@ -105,14 +114,15 @@ class CoordinatorCore {
 
   absl::Status Handle(Event event);
   absl::Status Record(Event event);  // without Decide
-  absl::Status Journaled(absl::Status status);
+  // What became of a write, or of any use, of the store: an error breaks the core.
+  absl::Status Journaled(const absl::Status& status);
+  absl::Status Intact(const absl::Status& status, std::string_view what);
   void Carry(const Effects& effects);
   void Carry(const CommitCheckpoint& commit);
   void Carry(const SendToWorker& send);
   void DecideAll();
-  absl::Status CheckRestorable(const PlanDecided& decided);
-  absl::Status CommitOf(const CommitCheckpoint& commit, Manifest* manifest,
-                        CheckpointRecord* record) const;
+  bool IsRestorable(const PlanDecided& decided);
+  void Strike(Event event);  // of the kind CheckpointDamaged
 
   void ReceiveReport(const std::string& worker, const StepReport& report);
   void Receive(const std::string& worker, const Fact& fact);

@@ -27,11 +27,11 @@ const JobRecord* FirstInQueue(const CoordinatorState& state) {
 }
 
 // A job that measures will want more workers in a moment; whoever stands behind it waits.
-bool SomebodyMeasures(const CoordinatorState& state) {
+const JobRecord* Measuring(const CoordinatorState& state) {
   for (const JobRecord& job : state.jobs()) {
-    if (IsActive(job.state()) && !job.measuring_worker().empty()) return true;
+    if (IsActive(job.state()) && !job.measuring_worker().empty()) return &job;
   }
-  return false;
+  return nullptr;
 }
 
 Event DecidePlan(const CoordinatorState& state, const JobRecord& job,
@@ -60,7 +60,7 @@ Event DecidePlan(const CoordinatorState& state, const JobRecord& job,
 
 std::optional<Event> Decide(const CoordinatorState& state) {
   const JobRecord* job = FirstInQueue(state);
-  if (job == nullptr || SomebodyMeasures(state)) return std::nullopt;
+  if (job == nullptr || Measuring(state) != nullptr) return std::nullopt;
   const std::vector<std::string> free = FreeWorkers(state);
   if (static_cast<int>(free.size()) < WorkersNeeded(job->spec())) return std::nullopt;
   if (!job->costs().empty()) return DecidePlan(state, *job, free);
@@ -75,6 +75,9 @@ std::string WaitsFor(const CoordinatorState& state, const JobRecord& job) {
   if (!NeedsPlan(job)) return "";
   const std::string missing = MissingHolders(state, job);
   if (!missing.empty()) return "waits for " + missing + ", which hold its checkpoint";
+  if (const JobRecord* measuring = Measuring(state)) {
+    return absl::StrCat("waits until job ", measuring->job(), " is measured and has its workers");
+  }
   const JobRecord* first = FirstInQueue(state);
   if (first != nullptr && first->job() != job.job()) {
     return absl::StrCat("waits behind job ", first->job());

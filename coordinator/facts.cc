@@ -1,5 +1,6 @@
 #include "coordinator/facts.h"
 
+#include "absl/strings/str_cat.h"
 #include "coordinator/state.h"
 
 namespace carousel {
@@ -12,7 +13,6 @@ ShardRef RefTo(const ShardRecord& record, const Hello& holder) {
   ref.set_digest(record.digest());
   ref.set_bytes(record.bytes());
   ref.set_holder(holder.worker());
-  ref.set_holder_address(holder.address());
   return ref;
 }
 
@@ -56,6 +56,7 @@ class Translation {
 
   Fact Of(const StageFailure& failure) const {
     Fact fact = {failure.job(), failure.epoch(), {}};
+    if (failure.restore_unreadable() && Restores(fact)) return Damage(fact, failure);
     StageFailed* event = Begin(fact, fact.event.mutable_stage_failed());
     const JobRecord* job = FindJob(state_, fact.job);
     const bool measuring = job != nullptr && !job->measuring_worker().empty();
@@ -68,6 +69,21 @@ class Translation {
   }
 
  private:
+  // Does the job's plan of that epoch start from a checkpoint, and has it not started yet?
+  bool Restores(const Fact& fact) const {
+    const JobRecord* job = FindJob(state_, fact.job);
+    return job != nullptr && job->state() == STARTING && job->epoch() == fact.epoch &&
+           job->plan().epoch() == fact.epoch && job->restore_step() >= 0;
+  }
+
+  Fact Damage(Fact fact, const StageFailure& failure) const {
+    CheckpointDamaged* event = fact.event.mutable_checkpoint_damaged();
+    event->set_job(fact.job);
+    event->set_step(FindJob(state_, fact.job)->restore_step());
+    event->set_reason(absl::StrCat("worker ", sender_.worker(), ": ", failure.reason()));
+    return fact;
+  }
+
   template <typename E>
   static E* Begin(const Fact& fact, E* event) {
     event->set_job(fact.job);

@@ -11,25 +11,25 @@ constexpr auto kAbandonedCheck = std::chrono::milliseconds(250);
 }  // namespace
 
 void LockedCore::WakeIfChanged() {
-  if (coordinator_->version() == seen_version_) return;
-  seen_version_ = coordinator_->version();
-  changed_.notify_all();
+  if (core_->version() == seen_version_) return;
+  seen_version_ = core_->version();
+  changed_.NotifyAll();
 }
 
 bool LockedCore::Wait(const std::function<bool(const CoordinatorCore&)>& done,
                       const std::function<bool()>& abandoned) {
-  std::unique_lock<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   while (true) {
-    if (done(*coordinator_)) return true;
-    if (shut_down_ || !coordinator_->broken().ok() || abandoned()) return false;
-    changed_.wait_for(lock, kAbandonedCheck);
+    if (done(*core_)) return true;
+    if (shut_down_ || !core_->broken().ok() || abandoned()) return false;
+    changed_.WaitFor(&mutex_, kAbandonedCheck);
   }
 }
 
 void LockedCore::Shutdown() {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   shut_down_ = true;
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 }  // namespace carousel

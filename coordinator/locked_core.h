@@ -2,30 +2,28 @@
 // waits for a change is woken by it. Thread-safe.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 
+#include "cluster/mutex.h"
 #include "coordinator/core.h"
 
 namespace carousel {
 
 class LockedCore {
  public:
-  explicit LockedCore(std::unique_ptr<CoordinatorCore> coordinator)
-      : coordinator_(std::move(coordinator)) {}
+  explicit LockedCore(std::unique_ptr<CoordinatorCore> core) : core_(std::move(core)) {}
 
   // Runs `call` with the coordinator to itself.
   template <typename Call>
   auto With(Call call) {
     struct Wake {  // after the call, whatever it returns
       LockedCore* self;
-      ~Wake() { self->WakeIfChanged(); }
+      ~Wake() ABSL_NO_THREAD_SAFETY_ANALYSIS { self->WakeIfChanged(); }
     };
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     const Wake wake{this};
-    return call(*coordinator_);
+    return call(*core_);
   }
 
   // Waits until `done` says so, asking after every change. False if the caller gave up
@@ -37,13 +35,13 @@ class LockedCore {
   void Shutdown();
 
  private:
-  void WakeIfChanged();  // with mutex_ held
+  void WakeIfChanged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  uint64_t seen_version_ = 0;
-  bool shut_down_ = false;
-  const std::unique_ptr<CoordinatorCore> coordinator_;
+  Mutex mutex_;
+  CondVar changed_;
+  uint64_t seen_version_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool shut_down_ ABSL_GUARDED_BY(mutex_) = false;
+  const std::unique_ptr<CoordinatorCore> core_ ABSL_PT_GUARDED_BY(mutex_);
 };
 
 }  // namespace carousel

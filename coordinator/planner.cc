@@ -73,7 +73,8 @@ Candidate ChooseSegments(const PlanRequest& request, ScheduleKind kind,
   if (wish > 0) return Try(request, kind, partition, wish);
   Candidate best = Try(request, kind, partition, 1);
   if (partition.end_unit.size() == 1) return best;  // no neighbour to keep busy
-  const int most = std::min(Chunks(request.spec), kMaxChosenSegments);
+  const int fitting = static_cast<int>(kMaxStepSegments / MicroBatches(request.spec));
+  const int most = std::min({Chunks(request.spec), kMaxChosenSegments, fitting});
   for (int segments = 2; segments <= most; ++segments) {
     Candidate candidate = Try(request, kind, partition, segments);
     if (candidate.timeline.seconds < best.timeline.seconds) best = std::move(candidate);
@@ -121,6 +122,15 @@ absl::Status CheckWishes(const JobSpec& spec) {
                        " (a segment holds at least one of the ", chunks, " chunks of ",
                        spec.numerics().chunk_length(),
                        " tokens); nearest that works: ", wishes.segments() < 0 ? 0 : chunks));
+  }
+  const int64_t micro_batches = MicroBatches(spec);
+  if (wishes.segments() <= chunks &&
+      micro_batches > kMaxStepSegments / std::max<int64_t>(1, wishes.segments())) {
+    fault(absl::StrCat("pipeline.segments: ", wishes.segments(), " segments times ", micro_batches,
+                       " micro-batches (data.batch_size / numerics.micro_batch_size) are above the "
+                       "limit of ",
+                       kMaxStepSegments,
+                       " to a step; nearest that works: ", kMaxStepSegments / micro_batches));
   }
   if (wishes.schedule() != SCHEDULE_KIND_UNSPECIFIED && wishes.schedule() != GPIPE &&
       wishes.schedule() != ONE_F_ONE_B) {

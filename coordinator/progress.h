@@ -19,47 +19,58 @@
 
 namespace carousel {
 
-inline constexpr int kStepsKept = 64;
+// Shown to a follower that was slow.
+inline constexpr int kRecentSteps = 64;
+// Steps without a commit whose digests are remembered: a checkpoint that takes longer to write than
+// so many steps take cannot be checked, and is refused.
+inline constexpr int kStepsRemembered = 1 << 16;
 
 class JobProgress {
  public:
   // An epoch begins: `job` has its plan; counting goes on from its newest checkpoint.
   explicit JobProgress(const JobRecord& job);
 
-  // A stage's report. kInvalidArgument if it has not one digest for each unit of the stage.
+  // A stage's report. kInvalidArgument, and nothing is taken from it, unless it is of the stage's
+  // next step and has one digest for each unit of the stage and figures that can be.
   absl::Status Report(int stage, const StepReport& report);
 
-  // The newest step that every stage has reported; nothing before the first.
-  const StepSummary* Newest() const;
-  std::optional<Digest> NewestDigest() const;
+  // What ran: of a step that every stage has reported and whose checkpoint has neither been
+  // committed nor passed.
+  struct Completed {
+    StepSummary summary;
+    Digest state;
+  };
+  std::optional<Completed> At(int64_t step) const;
 
-  // Of a step among the last kStepsKept that every stage has reported.
-  std::optional<StepSummary> Summary(int64_t step) const;
-  std::optional<Digest> StateDigestAt(int64_t step) const;
+  // The checkpoint of `step` is committed: older steps will not be asked for any more.
+  void Committed(int64_t step);
 
   // Writes loss, rates, stages and recent steps into `view`.
   void Show(Job* view) const;
 
  private:
-  struct Reported {
-    std::vector<std::optional<Digest>> units;
-    int stages = 0;  // that have reported
+  struct Reported {  // by some stages, not yet by all
+    std::vector<Digest> units;
+    int stages = 0;
     StepSummary summary;
     double seconds = 0;
-    double busy_seconds = 0;      // of all stages
-    std::optional<Digest> state;  // once all stages have reported
+    double busy_seconds = 0;  // of all stages
   };
 
-  void Complete(int64_t step, Reported* reported);
+  absl::Status CheckReport(int stage, const StepReport& report) const;
+  void Complete(int64_t step, const Reported& reported);
 
   const Plan plan_;
   const int64_t batch_size_;
+  const int64_t tokens_limit_;  // of one step
   const int64_t steps_;
   const int units_;
-  int64_t tokens_;  // up to the newest step that the last stage has reported
+  std::vector<int64_t> next_;  // by stage: the step it reports next
+  int64_t tokens_;             // up to the newest step that the last stage has reported
   std::map<int64_t, Reported> reported_;
-  int64_t newest_ = -1;
-  double step_seconds_ = 0;  // moving average
+  std::map<int64_t, Completed> completed_;
+  std::optional<Completed> newest_;  // that every stage has reported
+  double step_seconds_ = 0;          // moving average
   double tokens_per_step_ = 0;
   double bubble_ratio_ = 0;
   std::vector<StageStatus> stages_;

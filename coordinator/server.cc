@@ -4,17 +4,16 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
-#include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <random>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cluster/lease.h"
 #include "cluster/loopback.h"
+#include "cluster/mutex.h"
 #include "cluster/status_macros.h"
 #include "cluster/store_identity.h"
 #include "coordinator/core.h"
@@ -28,6 +27,8 @@ namespace {
 constexpr auto kTick = std::chrono::milliseconds(250);
 constexpr auto kShutdownGrace = std::chrono::milliseconds(500);
 constexpr int kMaxMessageBytes = 256 << 20;  // a stage's shard records with all granule digests
+
+int Milliseconds(double seconds) { return static_cast<int>(1000 * seconds); }
 
 std::string NewClusterId() {
   std::random_device random;
@@ -70,24 +71,27 @@ class Ticker {
   explicit Ticker(LockedCore* core) : thread_([this, core] { Run(core); }) {}
   ~Ticker() {
     {
-      std::lock_guard<std::mutex> lock(mutex_);
+      MutexLock lock(&mutex_);
       stopping_ = true;
     }
-    stopped_.notify_all();
+    stopped_.NotifyAll();
     thread_.join();
   }
 
  private:
   void Run(LockedCore* core) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (!stopped_.wait_for(lock, kTick, [this] { return stopping_; })) {
-      core->With([](CoordinatorCore& c) { c.Tick(); });
-    }
+    while (!StopsWithin(kTick)) core->With([](CoordinatorCore& c) { c.Tick(); });
   }
 
-  std::mutex mutex_;
-  std::condition_variable stopped_;
-  bool stopping_ = false;
+  bool StopsWithin(std::chrono::milliseconds time) {
+    MutexLock lock(&mutex_);
+    if (!stopping_) stopped_.WaitFor(&mutex_, time);
+    return stopping_;
+  }
+
+  Mutex mutex_;
+  CondVar stopped_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 
@@ -108,7 +112,7 @@ class CoordinatorServer::Parts {
     core_ = std::make_unique<LockedCore>(std::move(core));
     clients_ = std::make_unique<CoordinatorService>(core_.get(), options.probe_dataset);
     workers_ = std::make_unique<SessionService>(core_.get(), &outbox_);
-    CAROUSEL_RETURN_IF_ERROR(Listen(options.listen));
+    CAROUSEL_RETURN_IF_ERROR(Listen(options.listen, core_options.lease));
     ticker_ = std::make_unique<Ticker>(core_.get());
     return absl::OkStatus();
   }
@@ -128,7 +132,7 @@ class CoordinatorServer::Parts {
   }
 
  private:
-  absl::Status Listen(const std::string& listen) {
+  absl::Status Listen(const std::string& listen, const LeaseTerms& lease) {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
@@ -140,8 +144,9 @@ class CoordinatorServer::Parts {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     // A killed worker's socket closes at once. One that vanished with its machine is noticed by
     // pings, one that hangs by its lease.
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 6000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(lease.heartbeat_every));
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                               Milliseconds(lease.dead_after - lease.heartbeat_every));
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 100);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);

@@ -33,6 +33,36 @@ absl::StatusOr<PipelineSpec> NewWishes(
   return spec.pipeline();
 }
 
+// What a resume asks for, as a whole job that is resolved and checked again: an error names the
+// field.
+absl::StatusOr<ResumeChanges> ChangesOf(const ResumeJobRequest& request, JobSpec spec,
+                                        const DatasetProbe& probe) {
+  ResumeChanges changes;
+  CAROUSEL_ASSIGN_OR_RETURN(changes.pipeline, NewWishes(spec, request.overrides()));
+  *spec.mutable_pipeline() = changes.pipeline;
+  spec.mutable_checkpoint()->MergeFrom(request.checkpoint());
+  ResolveOptions options;
+  if (!request.dataset().empty()) {
+    if (!spec.data().has_dataset()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "dataset: job ", request.job(), " trains on synthetic data; leave the field empty"));
+    }
+    spec.mutable_data()->set_dataset(request.dataset());
+    options.probe_dataset = probe;  // refuses another digest than the job's
+  }
+  CAROUSEL_ASSIGN_OR_RETURN(const JobSpec resolved, ResolveJob(spec, options));
+  changes.dataset = request.dataset();
+  if (request.has_checkpoint()) changes.checkpoint = resolved.checkpoint();
+  return changes;
+}
+
+// The job that a submission with this id made; its spec is empty if there is none.
+JobSpec SubmittedBefore(const CoordinatorCore& core, const std::string& request_id) {
+  const RequestRecord* request = FindRequest(core.state(), request_id);
+  if (request == nullptr || request->kind() != Event::kJobSubmitted) return {};
+  return FindJob(core.state(), request->job())->spec();
+}
+
 // Does a line of the log concern the job? Lines that do say "job <id>: ".
 bool Concerns(const LogLine& line, const std::string& job) {
   return job.empty() || absl::StrContains(line.message, "job " + job + ":");
@@ -57,9 +87,16 @@ absl::StatusOr<Job> CoordinatorService::WaitFor(Context* context, const std::str
 
 grpc::Status CoordinatorService::SubmitJob(Context*, const SubmitJobRequest* request,
                                            SubmitJobResponse* response) {
+  JobSpec written = request->job();
+  // A call that is repeated gets its answer even if the dataset has gone in the meantime.
+  const JobSpec before = core_->With(
+      [&](CoordinatorCore& core) { return SubmittedBefore(core, request->request_id()); });
+  if (before.data().has_dataset_digest() && !written.data().has_dataset_digest()) {
+    written.mutable_data()->set_dataset_digest(before.data().dataset_digest());
+  }
   ResolveOptions options;
-  if (!request->job().data().has_dataset_digest()) options.probe_dataset = probe_;
-  absl::StatusOr<JobSpec> spec = ResolveJob(request->job(), options);
+  if (!written.data().has_dataset_digest()) options.probe_dataset = probe_;
+  absl::StatusOr<JobSpec> spec = ResolveJob(written, options);
   if (!spec.ok()) return ToGrpcStatus(spec.status());
   absl::StatusOr<std::string> job = core_->With([&](CoordinatorCore& core) {
     return core.Submit(request->request_id(), *spec, ContractHash(*spec));
@@ -92,14 +129,25 @@ grpc::Status CoordinatorService::CancelJob(Context* context, const JobRequest* r
   return ToGrpcStatus(view.status());
 }
 
+absl::Status CoordinatorService::Resume(const ResumeJobRequest& request) {
+  bool answered = false;
+  absl::StatusOr<Job> job = core_->With([&](CoordinatorCore& core) {
+    answered = FindRequest(core.state(), request.request_id()) != nullptr;
+    return core.View(request.job());
+  });
+  CAROUSEL_RETURN_IF_ERROR(job.status());
+  ResumeChanges changes;
+  if (!answered) {  // reads the dataset: not under the lock
+    CAROUSEL_ASSIGN_OR_RETURN(changes, ChangesOf(request, job->spec(), probe_));
+  }
+  return core_->With([&](CoordinatorCore& core) {
+    return core.Resume(request.request_id(), request.job(), changes);
+  });
+}
+
 grpc::Status CoordinatorService::ResumeJob(Context* context, const ResumeJobRequest* request,
                                            Job* response) {
-  const absl::Status asked = core_->With([&](CoordinatorCore& core) -> absl::Status {
-    CAROUSEL_ASSIGN_OR_RETURN(const Job job, core.View(request->job()));
-    CAROUSEL_ASSIGN_OR_RETURN(const PipelineSpec wishes,
-                              NewWishes(job.spec(), request->overrides()));
-    return core.Resume(request->request_id(), request->job(), wishes);
-  });
+  const absl::Status asked = Resume(*request);
   if (!asked.ok()) return ToGrpcStatus(asked);
   absl::StatusOr<Job> view = WaitFor(context, request->job(), [](const Job& job) {
     return job.state() == RUNNING || IsAtRest(job.state());
@@ -164,11 +212,7 @@ grpc::Status CoordinatorService::StreamLogs(Context* context, const LogsRequest*
         core_->With([&](CoordinatorCore& core) { return core.View(request->job()).status(); });
     if (!known.ok()) return ToGrpcStatus(known);
   }
-  const auto everything = [&](int64_t since) {
-    std::vector<LogLine> lines = ProcessLog().Since(since, SIZE_MAX);
-    return lines;
-  };
-  std::vector<LogLine> lines = everything(0);
+  std::vector<LogLine> lines = ProcessLog().Since(0, SIZE_MAX);
   int64_t seen = lines.empty() ? 0 : lines.back().sequence;
   std::erase_if(lines, [&](const LogLine& line) { return !Concerns(line, request->job()); });
   const size_t tail = request->tail() > 0 ? request->tail() : lines.size();
@@ -181,7 +225,7 @@ grpc::Status CoordinatorService::StreamLogs(Context* context, const LogsRequest*
     }
     if (!request->follow() || context->IsCancelled()) return grpc::Status::OK;
     std::this_thread::sleep_for(kLogPoll);
-    lines = everything(seen);
+    lines = ProcessLog().Since(seen, SIZE_MAX);
     first = 0;
     if (!lines.empty()) seen = lines.back().sequence;
   }

@@ -38,6 +38,7 @@ class CoordinatorService : public carousel::Coordinator::Service {
   grpc::Status GetVersion(Context*, const GetVersionRequest*, Version*) override;
 
  private:
+  absl::Status Resume(const ResumeJobRequest& request);
   // Waits until `done` of the job's view; then that view. CANCELLED if the caller left,
   // UNAVAILABLE if the coordinator stops.
   absl::StatusOr<Job> WaitFor(Context* context, const std::string& job,

@@ -8,8 +8,8 @@
 namespace carousel {
 
 bool SessionOutbox::Queue::Pop(CoordinatorMessage* message) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait(lock, [this] { return closed_ || !messages_.empty(); });
+  MutexLock lock(&mutex_);
+  while (!closed_ && messages_.empty()) changed_.Wait(&mutex_);
   if (messages_.empty()) return false;
   *message = std::move(messages_.front());
   messages_.pop_front();
@@ -17,43 +17,43 @@ bool SessionOutbox::Queue::Pop(CoordinatorMessage* message) {
 }
 
 void SessionOutbox::Queue::Push(CoordinatorMessage message) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   if (closed_) return;
   messages_.push_back(std::move(message));
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 void SessionOutbox::Queue::Close(std::string_view reason) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   if (closed_) return;
   closed_ = true;
   reason_ = reason;
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 std::string SessionOutbox::Queue::reason() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   return reason_;
 }
 
 std::shared_ptr<SessionOutbox::Queue> SessionOutbox::Open(uint64_t* session) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   *session = ++last_session_;
   return queues_[*session] = std::make_shared<Queue>();
 }
 
 void SessionOutbox::Forget(uint64_t session) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   queues_.erase(session);
 }
 
 void SessionOutbox::CloseAll(std::string_view reason) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   for (auto& [session, queue] : queues_) queue->Close(reason);
 }
 
 std::shared_ptr<SessionOutbox::Queue> SessionOutbox::Find(uint64_t session) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   const auto it = queues_.find(session);
   return it == queues_.end() ? nullptr : it->second;
 }
@@ -75,8 +75,8 @@ grpc::Status SessionService::Attach(
   }
   uint64_t session = 0;
   const std::shared_ptr<SessionOutbox::Queue> queue = outbox_->Open(&session);
-  const absl::Status joined = coordinator_->With(
-      [&](CoordinatorCore& coordinator) { return coordinator.Join(session, message.hello()); });
+  const absl::Status joined =
+      core_->With([&](CoordinatorCore& core) { return core.Join(session, message.hello()); });
   if (!joined.ok()) {
     outbox_->Forget(session);
     return ToGrpcStatus(joined);
@@ -88,14 +88,12 @@ grpc::Status SessionService::Attach(
     context->TryCancel();  // wakes the reader, if it is us who end the session
   });
   while (stream->Read(&message)) {
-    coordinator_->With(
-        [&](CoordinatorCore& coordinator) { coordinator.Receive(session, message); });
+    core_->With([&](CoordinatorCore& core) { core.Receive(session, message); });
   }
   queue->Close("its connection closed");
   writer.join();
   outbox_->Forget(session);
-  coordinator_->With(
-      [&](CoordinatorCore& coordinator) { coordinator.Lose(session, queue->reason()); });
+  core_->With([&](CoordinatorCore& core) { core.Lose(session, queue->reason()); });
   return ToGrpcStatus(absl::UnavailableError("the session is over: " + queue->reason()));
 }
 

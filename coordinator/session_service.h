@@ -4,14 +4,13 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
+#include "cluster/mutex.h"
 #include "coordinator/core.h"
 #include "coordinator/locked_core.h"
 #include "proto/coordinator.grpc.pb.h"
@@ -30,11 +29,11 @@ class SessionOutbox : public Outbox {
     std::string reason() const;
 
    private:
-    mutable std::mutex mutex_;
-    std::condition_variable changed_;
-    std::deque<CoordinatorMessage> messages_;
-    bool closed_ = false;
-    std::string reason_;
+    mutable Mutex mutex_;
+    CondVar changed_;
+    std::deque<CoordinatorMessage> messages_ ABSL_GUARDED_BY(mutex_);
+    bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+    std::string reason_ ABSL_GUARDED_BY(mutex_);
   };
 
   std::shared_ptr<Queue> Open(uint64_t* session);
@@ -47,22 +46,21 @@ class SessionOutbox : public Outbox {
  private:
   std::shared_ptr<Queue> Find(uint64_t session);
 
-  std::mutex mutex_;
-  uint64_t last_session_ = 0;
-  std::map<uint64_t, std::shared_ptr<Queue>> queues_;
+  Mutex mutex_;
+  uint64_t last_session_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<uint64_t, std::shared_ptr<Queue>> queues_ ABSL_GUARDED_BY(mutex_);
 };
 
 class SessionService : public WorkerSession::Service {
  public:
   // Both outlive the service.
-  SessionService(LockedCore* coordinator, SessionOutbox* outbox)
-      : coordinator_(coordinator), outbox_(outbox) {}
+  SessionService(LockedCore* core, SessionOutbox* outbox) : core_(core), outbox_(outbox) {}
 
   grpc::Status Attach(grpc::ServerContext* context,
                       grpc::ServerReaderWriter<CoordinatorMessage, WorkerMessage>* stream) override;
 
  private:
-  LockedCore* const coordinator_;
+  LockedCore* const core_;
   SessionOutbox* const outbox_;
 };
 

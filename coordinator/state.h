@@ -12,11 +12,13 @@
 //
 //   QUEUED      → STARTING   enough workers are free: measure costs, then install a plan
 //               → PAUSED, CANCELLED   asked
-//               → FAILED     no plan is possible
+//               → FAILED     no plan is possible, or no checkpoint verifies any more
 //   STARTING    → RUNNING    every stage is installed
-//               → PAUSED     asked; a worker is lost; the coordinator was restarted
+//               → PAUSED     asked; a worker is lost that holds a stage or shards to start from;
+//               the
+//                            coordinator was restarted
 //               → CANCELLED  asked
-//               → FAILED     a stage failed, or no plan is possible
+//               → FAILED     a stage failed, no plan is possible, no checkpoint can be restored
 //   RUNNING     → PAUSING, CANCELLING   asked: the last stage decides the boundary
 //               → PAUSED     a worker is lost; the coordinator was restarted
 //               → FAILED     a stage failed, or a step was not finite
@@ -72,7 +74,8 @@ using Effects = std::vector<Effect>;  // in the order in which they happen
 
 // May `event` be applied? OK, or
 //   kAlreadyExists       its request was answered before: answer again, apply nothing
-//   kInvalidArgument     its request id is empty or was used for another call
+//   kInvalidArgument     its request id is empty or was used for another call; or a worker reports
+//                        what cannot be
 //   kNotFound            there is no such job
 //   kFailedPrecondition  the job's state forbids it; the message says what to do
 //   kAborted             it comes from an epoch, a session or a stage that is over: ignore it
@@ -96,7 +99,9 @@ int64_t CommittedStep(const JobRecord& job);
 
 // Does an active job measure on this worker or hold a stage there?
 bool Uses(const JobRecord& job, std::string_view worker);
-// The active job that does; nullptr: the worker is free.
+// Does a job that starts restore shards from this worker's store?
+bool RestoresFrom(const JobRecord& job, std::string_view worker);
+// The active job that uses it; nullptr: the worker is free.
 const JobRecord* JobOf(const CoordinatorState& state, std::string_view worker);
 // Attached, free, and willing to take a stage; by id.
 std::vector<std::string> FreeWorkers(const CoordinatorState& state);
@@ -108,6 +113,8 @@ std::string MissingHolders(const CoordinatorState& state, const JobRecord& job);
 // The stage that `worker` holds in the job's plan; -1 if none.
 int StageOf(const JobRecord& job, std::string_view worker);
 
+// Request ids that are remembered. A call that is repeated after this many later ones counts as
+// new: a repeated submission would be a second job.
 inline constexpr int kRequestsKept = 4096;
 
 }  // namespace carousel

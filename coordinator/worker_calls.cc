@@ -1,9 +1,11 @@
 #include "coordinator/worker_calls.h"
 
+#include <limits>
 #include <memory>
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/log.h"
 #include "cluster/status_macros.h"
 
 namespace carousel {
@@ -11,6 +13,10 @@ namespace {
 
 absl::StatusOr<FoundManifest> FindCheckpoint(const CoordinatorCore& core, const std::string& job,
                                              int64_t step) {
+  if (step < 0 || step == std::numeric_limits<int64_t>::max()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "step: ", step, " is none; give a committed step, or 0 for the newest checkpoint"));
+  }
   if (step == 0) return core.manifests().Latest(job);
   CAROUSEL_ASSIGN_OR_RETURN(FoundManifest found, core.manifests().Before(job, step + 1));
   if (found.manifest.step() == step) return found;
@@ -42,6 +48,7 @@ grpc::Status Forward(const CheckpointCall& call, grpc::ClientContext* worker_con
                      grpc::ServerWriter<Message>* writer) {
   Message message;
   while (reader->Read(&message)) {
+    message.set_warning(call.warning);
     if (writer->Write(message)) continue;
     worker_context->TryCancel();  // the caller left
     break;
@@ -59,6 +66,10 @@ absl::StatusOr<CheckpointCall> CallOn(const CoordinatorCore& core, const std::st
   CAROUSEL_RETURN_IF_ERROR(core.View(job).status());
   CAROUSEL_ASSIGN_OR_RETURN(FoundManifest found, FindCheckpoint(core, job, step));
   CheckpointCall call;
+  call.warning = found.warning;
+  if (!call.warning.empty()) {
+    LogWarning("coordinator", absl::StrCat("job ", job, ": ", call.warning));
+  }
   call.spec = found.manifest.resolved_job();
   std::set<std::string> seen;
   for (const ShardRef& unit : found.manifest.units()) {

@@ -20,10 +20,12 @@ struct CheckpointCall {
   JobSpec spec;
   Manifest manifest;
   std::vector<Holder> holders;
+  std::string warning;  // of newer checkpoints that do not verify; comes with every answer
 };
 
-// `step` 0 takes the newest checkpoint. kNotFound if there is none such; kFailedPrecondition names
-// holders that are not attached; kUnavailable if every worker is busy.
+// `step` 0 takes the newest checkpoint. kInvalidArgument if it can be no step; kNotFound if there
+// is none such; kFailedPrecondition names holders that are not attached; kUnavailable if every
+// worker is busy.
 absl::StatusOr<CheckpointCall> CallOn(const CoordinatorCore& core, const std::string& job,
                                       int64_t step);
 

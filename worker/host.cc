@@ -65,7 +65,6 @@ Heartbeat WorkerHost::Progress() const {
   if (state_.phase == StagePhase::kNone) return heartbeat;
   heartbeat.set_job(state_.job);
   heartbeat.set_epoch(state_.epoch);
-  if (runner_ != nullptr) heartbeat.set_step(runner_->step());
   return heartbeat;
 }
 

@@ -175,7 +175,6 @@ absl::Status StageRunner::Report(const StepDecision& decision, const std::vector
   report.set_job(job());
   report.set_epoch(epoch());
   report.set_step(step_);
-  report.set_last_stage(last_stage());
   report.set_loss(decision.loss);
   report.set_tokens(executor_->tokens());
   report.set_grad_norm(decision.grad_norm);

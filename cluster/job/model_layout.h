@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/state_digest.h"
 #include "proto/job.pb.h"
 #include "proto/model.pb.h"
 
@@ -44,10 +45,6 @@ struct Initializer {
 };
 
 struct TensorLayout {
-  // Grain of norms, digests and shards, and the grains of one stored chunk.
-  static constexpr int64_t kGranule = 65'536;
-  static constexpr int64_t kChunkGranules = 16;
-
   std::string name;
   std::vector<int64_t> shape;
   Initializer init;
@@ -57,7 +54,7 @@ struct TensorLayout {
 
   int64_t Elements() const;
   int64_t Bytes() const { return Elements() * static_cast<int64_t>(sizeof(float)); }
-  int64_t Granules() const { return (Elements() + kGranule - 1) / kGranule; }
+  int64_t Granules() const { return GranuleCount(Elements()); }
   int64_t Chunks() const { return (Granules() + kChunkGranules - 1) / kChunkGranules; }
   bool Decays(WeightDecayRule rule) const {
     return rule == KERNEL_ONLY ? decays_kernel_only : decays_nxai;

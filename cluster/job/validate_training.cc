@@ -240,7 +240,25 @@ class TrainingValidator {
                       std::to_string(job_.data().sequence_length()) + ", chunk_length " +
                       std::to_string(job_.numerics().chunk_length()) + ")",
                   "a segment holds whole chunks");
+      return;
     }
+    if (micro_batch_ok_) CheckOperations();
+  }
+
+  // A step's operations are one for each segment of each micro-batch, three times.
+  void CheckOperations() {
+    const int64_t micro_batches = MicroBatches(job_);
+    const int64_t segments = std::max<int64_t>(1, job_.pipeline().segments());
+    if (micro_batches <= kMaxStepSegments / segments) return;
+    const bool too_many_anyway = micro_batches > kMaxStepSegments;
+    checks_.Add(too_many_anyway ? "numerics.micro_batch_size" : "pipeline.segments",
+                std::to_string(micro_batches) +
+                    " micro-batches (data.batch_size / numerics.micro_batch_size) times " +
+                    std::to_string(segments) + " pipeline.segments are above the limit of " +
+                    WithCommas(kMaxStepSegments) + " to a step",
+                too_many_anyway ? "raise numerics.micro_batch_size, or lower data.batch_size"
+                                : "the most segments that work are " +
+                                      std::to_string(kMaxStepSegments / micro_batches));
   }
 
   void CheckCheckpoint() {

@@ -73,7 +73,7 @@ class CrashPoints : public ::testing::Test {
     for (int64_t step = latest.ok() ? latest->manifest.step() + 1 : 1; step <= last; ++step) {
       if (!cluster.Checkpoint(step).ok()) return acknowledged;
       acknowledged = step;
-      if (!cluster.Sweep().ok()) return acknowledged;
+      if (!cluster.SweepBehind(step).ok()) return acknowledged;
     }
     finished_ = true;
     return acknowledged;

@@ -58,9 +58,9 @@ TEST(Keys, ByteOrderIsNumberOrder) {
 
 TEST(Keys, NoFamilyLiesInAnother) {
   const std::vector<std::string> keys = {
-      IdentityKey(),    JournalKey(1),     JournalSnapshotKey(),  RequestKey("r"),
-      ContractKey("a"), CursorKey("a"),    LatestKey("a"),        ManifestKey("a", 1),
-      EpochKey("a"),    CommittedKey("a"), ShardRecordKey({"a"}), ChunkKey({"a"}, {}),
+      IdentityKey(),  JournalKey(1),         JournalSnapshotKey(),
+      CursorKey("a"), LatestKey("a"),        ManifestKey("a", 1),
+      EpochKey("a"),  ShardRecordKey({"a"}), ChunkKey({"a"}, {}),
   };
   for (size_t i = 0; i < keys.size(); ++i) {
     for (size_t j = 0; j < keys.size(); ++j) {

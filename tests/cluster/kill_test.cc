@@ -53,7 +53,7 @@ int CheckpointUntilKilled(const std::string& folder) {
       return 1;
     }
     if (write(STDOUT_FILENO, &step, sizeof(step)) != sizeof(step)) return 1;
-    if (!disk.cluster.Sweep().ok()) return 1;
+    if (!disk.cluster.SweepBehind(step).ok()) return 1;
   }
 }
 

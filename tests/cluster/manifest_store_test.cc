@@ -197,6 +197,30 @@ TEST_F(ManifestStoreTest, TheJobGoesOnAfterFallingBack) {
   EXPECT_TRUE(manifests_.VerifyChain("job").ok()) << manifests_.VerifyChain("job");
 }
 
+TEST_F(ManifestStoreTest, AStruckCheckpointIsGoneAndItsStepsMayBeCommittedAgain) {
+  Commit(10);
+  Commit(20);
+  Commit(30);
+
+  StoreBatch with;
+  with.Put(JournalKey(1), "struck");
+  ASSERT_TRUE(manifests_.Strike("job", 20, with).ok());
+
+  EXPECT_THAT(Steps(), ElementsAre(10));
+  EXPECT_EQ(manifests_.Latest("job")->manifest.step(), 10);
+  EXPECT_EQ(manifests_.Latest("job")->warning, "");
+  EXPECT_TRUE(store_->Get(JournalKey(1)).ok()) << "in the same batch";
+  Commit(15);
+  EXPECT_TRUE(manifests_.VerifyChain("job").ok()) << manifests_.VerifyChain("job");
+}
+
+TEST_F(ManifestStoreTest, AJobWhoseOnlyCheckpointIsStruckHasNone) {
+  Commit(10);
+  ASSERT_TRUE(manifests_.Strike("job", 10).ok());
+  EXPECT_EQ(manifests_.Latest("job").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(manifests_.VerifyChain("job").ok()) << manifests_.VerifyChain("job");
+}
+
 TEST_F(ManifestStoreTest, TheSameStepAgainReplacesItsManifest) {
   Commit(10);
   Commit(20);

@@ -236,15 +236,11 @@ TEST_F(ShardStoreTest, EpochsOnlyRise) {
   EXPECT_EQ(*ShardStore(store_.get()).Epoch("job"), 4) << "it is in the store";
 }
 
-TEST_F(ShardStoreTest, KeepsTheNewestCommittedManifest) {
-  EXPECT_FALSE(shards_.NewestCommitted("job")->has_value());
-  ASSERT_TRUE(shards_.NoteCommitted(MadeUpManifest("job", 20)).ok());
-  ASSERT_TRUE(shards_.NoteCommitted(MadeUpManifest("job", 10)).ok());
-  EXPECT_EQ((*shards_.NewestCommitted("job"))->step(), 20);
-  Manifest after_falling_back = MadeUpManifest("job", 15);
-  after_falling_back.set_epoch(2);
-  ASSERT_TRUE(shards_.NoteCommitted(after_falling_back).ok());
-  EXPECT_EQ((*shards_.NewestCommitted("job"))->step(), 15);
+TEST_F(ShardStoreTest, KnowsTheNewestEpochOfAllItsJobs) {
+  EXPECT_EQ(*shards_.NewestEpoch(), 0);
+  ASSERT_TRUE(shards_.RaiseEpoch("a", 12).ok());
+  ASSERT_TRUE(shards_.RaiseEpoch("b", 4).ok());
+  EXPECT_EQ(*shards_.NewestEpoch(), 12);
 }
 
 TEST_F(ShardStoreTest, ManyThreadsMayWriteReadAndSweep) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -49,13 +50,16 @@ struct SmallCluster {
     return manifests.Commit(ManifestOf(records), kKeep, journal);
   }
 
-  // Afterwards, and at every start.
-  absl::Status Sweep() {
+  // Afterwards, while the next steps run.
+  absl::Status SweepBehind(int64_t step) { return Sweep(step + 1); }
+
+  // At every start: nothing runs, and what no manifest names goes.
+  absl::Status Sweep(std::optional<int64_t> in_flight = std::nullopt) {
     absl::StatusOr<std::vector<ListedManifest>> listed = manifests.List("job");
     if (!listed.ok()) return listed.status();
     std::set<int64_t> committed;
     for (const ListedManifest& manifest : *listed) committed.insert(manifest.step);
-    return shards.Sweep("job", committed).status();
+    return shards.Sweep("job", committed, in_flight).status();
   }
 
   const int64_t rows;

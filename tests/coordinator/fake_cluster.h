@@ -8,50 +8,31 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cluster/state_digest.h"
 #include "cluster/store.h"
 #include "coordinator/core.h"
+#include "tests/coordinator/failing_store.h"
+#include "tests/coordinator/fake_worker.h"
+#include "tests/coordinator/tiny_job.h"
 
 namespace carousel {
 
-// A resolved job of `blocks` + 2 units.
-inline JobSpec TinyJob(const std::string& name, int steps, int blocks = 4) {
-  JobSpec spec;
-  spec.set_name(name);
-  spec.set_steps(steps);
-  spec.mutable_model()->set_num_blocks(blocks);
-  spec.mutable_data()->set_sequence_length(256);
-  spec.mutable_data()->set_batch_size(8);
-  spec.mutable_numerics()->set_micro_batch_size(2);
-  spec.mutable_numerics()->set_chunk_length(64);
-  spec.mutable_checkpoint()->set_keep(3);
-  return spec;
-}
-
-// What unit `unit` of a job is after `step` steps: all that training comes to in this world.
-inline Digest TrainedUnit(int unit, int64_t step) {
-  return DigestOf("unit " + std::to_string(unit) + " step " + std::to_string(step));
-}
-
-inline std::string TrainedState(const JobSpec& spec, int64_t step) {
-  std::vector<Digest> units;
-  for (int u = 0; u < spec.model().num_blocks() + 2; ++u) units.push_back(TrainedUnit(u, step));
-  return StateDigest(units, step, step * spec.data().batch_size()).Hex();
-}
-
 class FakeCluster : public Outbox {
  public:
-  FakeCluster() : store_(NewMemoryStore()) { Start(); }
+  FakeCluster() : memory_(NewMemoryStore()), store_(memory_.get()) { Start(); }
 
   // --- the coordinator ---
 
   void Start() {
     CoreOptions options;
-    options.store = store_.get();
+    options.store = &store_;
     options.cluster_id = "cluster";
     options.clock = &clock_;
     options.outbox = this;
@@ -60,13 +41,18 @@ class FakeCluster : public Outbox {
     coordinator_ = *std::move(coordinator);
   }
 
-  // kill -9 and start again: sessions are over, the store stays.
+  // kill -9 and start again: sessions are over, the store stays (and is whole again).
   void RestartCoordinator() {
     const std::string before = Durable(coordinator_->state());
+    const bool broken = !coordinator_->broken().ok();
     coordinator_.reset();
+    store_.Repair();
     CoordinatorState replayed;
-    ASSERT_TRUE(Journal::Open(store_.get(), &replayed).ok());
-    EXPECT_EQ(Durable(replayed), before) << "the journal is the state";
+    ASSERT_TRUE(Journal::Open(&store_, &replayed).ok());
+    // A broken one may have one event more, which it did not see land.
+    if (!broken) {
+      EXPECT_EQ(Durable(replayed), before) << "the journal is the state";
+    }
     for (auto& [id, worker] : workers_) worker.LeaveSession();
     Start();
   }
@@ -74,7 +60,7 @@ class FakeCluster : public Outbox {
   CoordinatorCore& operator*() { return *coordinator_; }
   CoordinatorCore* operator->() { return coordinator_.get(); }
   SimulatedClock& clock() { return clock_; }
-  Store& store() { return *store_; }
+  FailingStore& store() { return store_; }
 
   std::string Submit(const JobSpec& spec) {
     auto id = coordinator_->Submit(NewRequest(), spec, "contract");
@@ -91,10 +77,9 @@ class FakeCluster : public Outbox {
     Worker& worker = workers_[id];
     if (worker.session != 0) return;
     worker.session = ++sessions_;
-    Hello hello;
-    hello.set_worker(id);
-    hello.set_address(id + ":1");
+    Hello hello = HelloOf(id);
     hello.set_serves_only(serves_only);
+    hello.set_newest_epoch(worker.newest_epoch);
     const absl::Status joined = coordinator_->Join(worker.session, hello);
     if (!joined.ok()) worker.LeaveSession();
     EXPECT_TRUE(joined.ok()) << joined;
@@ -109,6 +94,36 @@ class FakeCluster : public Outbox {
     const uint64_t session = worker.session;
     worker.LeaveSession();
     if (session != 0) coordinator_->Lose(session, "its connection closed");
+  }
+
+  // The disk under a worker's shards loses those of one step.
+  void LoseShards(const std::string& id, int64_t step) {
+    std::erase_if(workers_[id].shards,
+                  [&](const auto& shard) { return shard.first.second == step; });
+  }
+  // Steps of the job whose shards lie in the worker's store.
+  std::set<int64_t> StoredSteps(const std::string& id, const std::string& job) {
+    std::set<int64_t> steps;
+    for (const auto& [key, units] : workers_[id].shards) {
+      if (key.first == job) steps.insert(key.second);
+    }
+    return steps;
+  }
+
+  // Stages that did not find the shards that they were to start from.
+  int unreadable() const { return unreadable_; }
+
+  // What a worker that holds a stage says when something goes wrong there; false if it holds none.
+  bool Fail(const std::string& id, StageFailure failure) {
+    Worker& worker = workers_[id];
+    if (worker.session == 0 || worker.stage < 0) return false;
+    failure.set_job(worker.plan.job());
+    failure.set_epoch(worker.plan.epoch());
+    WorkerMessage message;
+    *message.mutable_failure() = failure;
+    worker.LetGo();
+    worker.out.push_back(message);
+    return true;
   }
 
   bool IsAttached(const std::string& id) { return workers_[id].session != 0; }
@@ -129,6 +144,7 @@ class FakeCluster : public Outbox {
   // Does one of the possible things, chosen by `random`: a message arrives, or a run makes a step.
   // False if nothing is possible.
   bool Move(std::mt19937* random) {
+    if (!coordinator_->broken().ok()) return false;
     std::vector<std::string> possible;
     for (auto& [id, worker] : workers_) {
       if (!worker.in.empty()) possible.push_back("<" + id);
@@ -175,28 +191,7 @@ class FakeCluster : public Outbox {
   }
 
  private:
-  struct Worker {
-    uint64_t session = 0;
-    std::deque<CoordinatorMessage> in;
-    std::deque<WorkerMessage> out;
-    uint64_t newest_epoch = 0;
-    // The stage it holds, if any.
-    Plan plan;
-    JobSpec spec;
-    int stage = -1;
-    bool started = false;
-    int64_t step = 0;
-    bool checkpoint = false, stop = false;  // asked of the last stage
-
-    void LetGo() { stage = -1; }
-    void LeaveSession() {
-      session = 0;
-      in.clear();
-      out.clear();
-      LetGo();
-    }
-    bool IsLast() const { return stage == plan.stages_size() - 1; }
-  };
+  using Worker = FakeWorker;
 
   static std::string Durable(CoordinatorState state) {
     std::string text;
@@ -224,23 +219,9 @@ class FakeCluster : public Outbox {
         }
         worker.out.push_back(answer);
         break;
-      case CoordinatorMessage::kInstall: {
-        const Install& install = message.install();
-        EXPECT_GT(install.plan().epoch(), worker.newest_epoch) << "epochs only grow";
-        worker.newest_epoch = install.plan().epoch();
-        worker.plan = install.plan();
-        worker.spec = install.spec();
-        worker.stage = install.stage();
-        worker.started = worker.checkpoint = worker.stop = false;
-        worker.step = install.has_restore() ? install.restore().step() : 0;
-        for (const ShardRef& shard : install.restore().units()) {
-          EXPECT_EQ(shard.digest(), TrainedUnit(shard.unit(), worker.step).AsBytes());
-        }
-        answer.mutable_installed()->set_job(install.plan().job());
-        answer.mutable_installed()->set_epoch(install.plan().epoch());
-        worker.out.push_back(answer);
+      case CoordinatorMessage::kInstall:
+        Begin(id, message.install());
         break;
-      }
       case CoordinatorMessage::kStart:
         if (worker.stage >= 0 && worker.plan.epoch() == message.start().epoch()) {
           worker.started = true;
@@ -259,9 +240,52 @@ class FakeCluster : public Outbox {
           worker.LetGo();
         }
         break;
+      case CoordinatorMessage::kCommitted:
+        worker.Sweep(message.committed());
+        break;
       default:
         break;
     }
+  }
+
+  void Begin(const std::string& id, const Install& install) {
+    Worker& worker = workers_[id];
+    WorkerMessage answer;
+    EXPECT_GT(install.plan().epoch(), worker.newest_epoch) << "epochs only grow";
+    worker.newest_epoch = install.plan().epoch();
+    worker.plan = install.plan();
+    worker.spec = install.spec();
+    worker.stage = install.stage();
+    worker.started = worker.checkpoint = worker.stop = false;
+    worker.step = install.has_restore() ? install.restore().step() : 0;
+    for (const ShardRef& shard : install.restore().units()) {
+      EXPECT_EQ(shard.digest(), TrainedUnit(shard.unit(), worker.step).AsBytes());
+    }
+    if (const std::optional<StageFailure> failure = Unreadable(install)) {
+      ++unreadable_;
+      Fail(id, *failure);
+      return;
+    }
+    answer.mutable_installed()->set_job(install.plan().job());
+    answer.mutable_installed()->set_epoch(install.plan().epoch());
+    worker.out.push_back(answer);
+  }
+
+  // What a stage says that cannot fetch its units' shards.
+  std::optional<StageFailure> Unreadable(const Install& install) {
+    const StagePlan& stage = install.plan().stages(install.stage());
+    for (const ShardRef& shard : install.restore().units()) {
+      const int unit = static_cast<int>(shard.unit());
+      if (unit < stage.first_unit() || unit >= stage.end_unit()) continue;
+      const auto& stored = workers_[shard.holder()].shards;
+      const auto at = stored.find({install.plan().job(), install.restore().step()});
+      if (at != stored.end() && at->second.contains(shard.unit())) continue;
+      StageFailure failure;
+      failure.set_reason(shard.holder() + " has no unit " + std::to_string(unit));
+      failure.set_restore_unreadable(true);
+      return failure;
+    }
+    return std::nullopt;
   }
 
   void Report(const std::string& id) {
@@ -329,7 +353,6 @@ class FakeCluster : public Outbox {
     report->set_seconds(1);
     report->set_busy_seconds(0.75);
     if (worker->IsLast()) {
-      report->set_last_stage(true);
       report->set_loss(10.0 / static_cast<double>(step));
       report->set_tokens(100);
     }
@@ -348,6 +371,7 @@ class FakeCluster : public Outbox {
       shard->set_unit(u);
       shard->set_digest(std::string(TrainedUnit(u, step).AsBytes()));
       shard->set_bytes(1000);
+      worker->shards[{worker->plan.job(), step}].insert(u);
     }
     if (worker->stage == 0 || worker->IsLast()) {
       prepared->mutable_cursor()->set_step(step);
@@ -357,10 +381,12 @@ class FakeCluster : public Outbox {
   }
 
   SimulatedClock clock_;
-  std::unique_ptr<Store> store_;
+  const std::unique_ptr<Store> memory_;
+  FailingStore store_;
   std::map<std::string, Worker> workers_;
   uint64_t sessions_ = 0;
   int requests_ = 0;
+  int unreadable_ = 0;
   std::unique_ptr<CoordinatorCore> coordinator_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "cluster/job/segments.h"
 #include "coordinator/verifier.h"
 
 namespace carousel {
@@ -93,6 +94,25 @@ TEST(Planner, NamesTheNearestPlanForImpossibleWishes) {
             "embedding, blocks, head); nearest that works: 6\n"
             "pipeline.segments: 5 is not in 0..4 (a segment holds at least one of the 4 chunks of "
             "64 tokens); nearest that works: 4");
+}
+
+TEST(Planner, KeepsTheListsOfAStepWithinTheirLimit) {
+  PlanRequest request = Request(2);
+  for (UnitCost& cost : request.costs) cost.set_forward(1e6);  // nothing is as dear as waiting
+  request.spec.mutable_data()->set_batch_size(kMaxStepSegments);
+  request.spec.mutable_pipeline()->set_segments(4);
+
+  const absl::Status refused = MakePlan(request).status();
+  request.spec.mutable_pipeline()->clear_segments();
+  const absl::StatusOr<Plan> plan = MakePlan(request);
+
+  EXPECT_EQ(
+      refused.message(),
+      "pipeline.segments: 4 segments times 32768 micro-batches (data.batch_size / "
+      "numerics.micro_batch_size) are above the limit of 65536 to a step; nearest that works: "
+      "2");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->segments(), 2) << "four would be faster";
 }
 
 TEST(Planner, SaysHowManyWorkersAreMissing) {

@@ -73,7 +73,7 @@ TEST(JobFileTest, InvarianceExceedsEveryConstantWithoutBeingDividedByIt) {
   EXPECT_TRUE(exceeds(model.vocab_size(), kSoftmaxBlock));
   EXPECT_TRUE(exceeds(model.dim(), kTile));
   EXPECT_TRUE(exceeds(model.dim(), kLanes));
-  EXPECT_TRUE(exceeds(LayOut(model).units[0].Elements(), TensorLayout::kGranule));
+  EXPECT_TRUE(exceeds(LayOut(model).units[0].Elements(), kGranuleElements));
   EXPECT_TRUE(exceeds(job.data().sequence_length(), 3 * job.numerics().chunk_length()));
   EXPECT_GE(ChunksPerSequence(job.data().sequence_length(), job.numerics().chunk_length()), 4);
   EXPECT_LT(job.data().synthetic().mean_document_length(), job.data().sequence_length() / 2);

@@ -284,7 +284,19 @@ INSTANTIATE_TEST_SUITE_P(
             "numerics: {micro_batch_size: 1}\n"
             "learning_rate: {peak: 1e-3}\n",
             "j:3:8: steps: 1000000000 times batch_size times sequence_length is above the limit "
-            "of 2^60 tokens to a job"},
+            "of 2^60 tokens to a job\n"
+            "j:5:30: numerics.micro_batch_size: 1000000 micro-batches (data.batch_size / "
+            "numerics.micro_batch_size) times 1 pipeline.segments are above the limit of 65,536 to "
+            "a step; raise numerics.micro_batch_size, or lower data.batch_size"},
+        Malformed{"",
+                  "name: a\nmodel: {preset: xlstm-tiny}\nsteps: 100\n"
+                  "data: {synthetic: {tokens: 1B}, sequence_length: 256, batch_size: 30000}\n"
+                  "numerics: {micro_batch_size: 1, chunk_length: 64}\n"
+                  "pipeline: {segments: 4}\n"
+                  "learning_rate: {peak: 1e-3}\n",
+                  "j:6:22: pipeline.segments: 30000 micro-batches (data.batch_size / "
+                  "numerics.micro_batch_size) times 4 pipeline.segments are above the limit of "
+                  "65,536 to a step; the most segments that work are 2"},
         Malformed{"",
                   "name: a\nmodel: {preset: xlstm-tiny}\nsteps: 100\n"
                   "data: {synthetic: {tokens: 1B}, sequence_length: 1M, batch_size: 64}\n"

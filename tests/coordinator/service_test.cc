@@ -1,0 +1,210 @@
+// What clients ask, over the wire.
+#include "coordinator/service.h"
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "cluster/job/contract.h"
+#include "tests/coordinator/server_testing.h"
+
+namespace carousel {
+namespace {
+
+using ServiceTest = ServerTest;
+
+TEST_F(ServiceTest, RunsAJobToItsEndAndLetsClientsWatch) {
+  HandWorker worker(server_->address(), "w1");
+  const std::string job = Submit(SmallJob(20));
+
+  const std::vector<Job> views = Watch(job);
+
+  ASSERT_FALSE(views.empty());
+  const Job& last = views.back();
+  EXPECT_EQ(last.state(), DONE) << last.reason();
+  EXPECT_EQ(last.step(), 20);
+  EXPECT_EQ(last.tokens(), 20 * 512);
+  EXPECT_EQ(last.state_digest(), TrainedState(last.spec(), 20));
+  EXPECT_EQ(last.contract(), ContractHash(last.spec()));
+}
+
+TEST_F(ServiceTest, ReturnsFromPauseOnceItIsCommittedAndFromResumeOnceItRuns) {
+  HandWorker worker(server_->address(), "w1");
+  const std::string job = Submit(SmallJob(100000));
+  WaitForStep(job, 3);
+
+  grpc::ClientContext pause_context;
+  Job paused;
+  ASSERT_TRUE(stub_->PauseJob(&pause_context, Request(job), &paused).ok());
+  EXPECT_EQ(paused.state(), PAUSED);
+  EXPECT_GE(paused.step(), 3);
+  EXPECT_EQ(paused.committed_step(), paused.step());
+
+  grpc::ClientContext resume_context;
+  ResumeJobRequest resume;
+  resume.set_job(job);
+  resume.set_request_id("resume");
+  resume.add_overrides("pipeline.segments=2");
+  Job running;
+  const grpc::Status resumed = stub_->ResumeJob(&resume_context, resume, &running);
+  ASSERT_TRUE(resumed.ok()) << resumed.error_message();
+  EXPECT_EQ(running.state(), RUNNING);
+  EXPECT_EQ(running.segments(), 2);
+
+  grpc::ClientContext cancel_context;
+  Job cancelled;
+  ASSERT_TRUE(stub_->CancelJob(&cancel_context, Request(job), &cancelled).ok());
+  EXPECT_EQ(cancelled.state(), CANCELLED);
+  EXPECT_GT(cancelled.step(), paused.step());
+}
+
+TEST_F(ServiceTest, RefusesAResumeThatWouldChangeTheContract) {
+  const std::string job = Submit(SmallJob(10));
+  grpc::ClientContext pause_context, resume_context;
+  Job view;
+  ASSERT_TRUE(stub_->PauseJob(&pause_context, Request(job), &view).ok());
+  ResumeJobRequest resume;
+  resume.set_job(job);
+  resume.set_request_id("resume");
+  resume.add_overrides("optimizer.beta1=0.5");
+
+  const grpc::Status refused = stub_->ResumeJob(&resume_context, resume, &view);
+
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_NE(refused.error_message().find("optimizer.beta1"), std::string::npos)
+      << refused.error_message();
+}
+
+TEST_F(ServiceTest, RefusesAJobWithAllItsFaultsAtOnce) {
+  JobSpec spec = SmallJob(-1);
+  spec.mutable_data()->set_sequence_length(0);
+  grpc::ClientContext context;
+  SubmitJobRequest request;
+  request.set_request_id("submit");
+  *request.mutable_job() = spec;
+  SubmitJobResponse response;
+
+  const grpc::Status refused = stub_->SubmitJob(&context, request, &response);
+
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_NE(refused.error_message().find("steps"), std::string::npos);
+  EXPECT_NE(refused.error_message().find("data.sequence_length"), std::string::npos);
+}
+
+TEST_F(ServiceTest, ShowsWorkersCheckpointsLogsAndItsVersion) {
+  HandWorker worker(server_->address(), "w1");
+  const std::string job = Submit(SmallJob(5));
+  Watch(job);
+
+  grpc::ClientContext nodes_context, checkpoints_context, version_context, logs_context;
+  ListNodesResponse nodes;
+  ASSERT_TRUE(stub_->ListNodes(&nodes_context, {}, &nodes).ok());
+  ASSERT_EQ(nodes.nodes_size(), 1);
+  EXPECT_TRUE(nodes.nodes(0).alive());
+
+  ListCheckpointsResponse checkpoints;
+  ASSERT_TRUE(stub_->ListCheckpoints(&checkpoints_context, Request(job), &checkpoints).ok());
+  ASSERT_EQ(checkpoints.checkpoints_size(), 1);
+  EXPECT_EQ(checkpoints.checkpoints(0).step(), 5);
+  EXPECT_EQ(checkpoints.checkpoints(0).holders(0), "w1");
+
+  Version version;
+  ASSERT_TRUE(stub_->GetVersion(&version_context, {}, &version).ok());
+  EXPECT_EQ(version.cluster_id().size(), 16);
+
+  LogsRequest logs;
+  logs.set_job(job);
+  auto reader = stub_->StreamLogs(&logs_context, logs);
+  LogEntry entry;
+  bool committed = false;
+  while (reader->Read(&entry))
+    committed |= entry.line().find("committed step 5") != std::string::npos;
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_TRUE(committed);
+}
+
+TEST_F(ServiceTest, AnswersARepeatedSubmissionThoughItsDatasetIsGone) {
+  datasets_["/data"] = "aa";
+  JobSpec spec = SmallJob(5);
+  spec.mutable_data()->clear_synthetic();
+  spec.mutable_data()->set_dataset("/data");
+  const std::string job = Submit(spec);
+  datasets_.clear();
+
+  EXPECT_EQ(Submit(spec), job);
+
+  spec.set_steps(6);
+  SubmitJobResponse response;
+  const grpc::Status refused = TrySubmit(spec, &response);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(refused.error_message(),
+            "request_id: 'submit' was used for job small-1, which has another contract; choose a "
+            "new one");
+}
+
+TEST_F(ServiceTest, ResumesAJobWhoseDatasetMovedIfItIsTheSameData) {
+  datasets_ = {{"/old", "aa"}, {"/other", "bb"}};
+  const std::string job = PausedJobOn("/old");
+  datasets_.erase("/old");
+  datasets_["/new"] = "aa";
+  ResumeJobRequest gone, other, moved;
+  gone.set_dataset("/nowhere");
+  other.set_dataset("/other");
+  moved.set_dataset("/new");
+
+  EXPECT_EQ(TryResume(gone, job).error_message(), "data.dataset: /nowhere is not there");
+  const grpc::Status refused = TryResume(other, job);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_NE(refused.error_message().find("its digest is bb, the job's aa"), std::string::npos)
+      << refused.error_message();
+  EXPECT_EQ(Get(job).spec().data().dataset(), "/old") << "nothing half-done";
+
+  HandWorker worker(server_->address(), "w1");
+  const grpc::Status resumed = TryResume(moved, job);
+  EXPECT_TRUE(resumed.ok()) << resumed.error_message();
+  EXPECT_EQ(Get(job).spec().data().dataset(), "/new");
+}
+
+TEST_F(ServiceTest, ResumesWithAnotherCheckpointPolicyAndNamesTheFieldThatIsWrong) {
+  const std::string job = Submit(SmallJob(100));
+  grpc::ClientContext context;
+  Job view;
+  ASSERT_TRUE(stub_->PauseJob(&context, Request(job), &view).ok());
+  ResumeJobRequest wrong, right, dataset;
+  wrong.mutable_checkpoint()->set_keep(1);
+  right.mutable_checkpoint()->set_every_steps(7);
+  dataset.set_dataset("/data");
+
+  EXPECT_NE(TryResume(wrong, job).error_message().find("checkpoint.keep"), std::string::npos);
+  EXPECT_EQ(TryResume(dataset, job).error_message(),
+            "dataset: job small-1 trains on synthetic data; leave the field empty");
+  HandWorker worker(server_->address(), "w1");
+  ASSERT_TRUE(TryResume(right, job).ok());
+
+  EXPECT_EQ(Get(job).spec().checkpoint().every_steps(), 7);
+  EXPECT_EQ(Get(job).spec().checkpoint().keep(), view.spec().checkpoint().keep());
+}
+
+TEST_F(ServiceTest, RefusesToEvaluateAStepThatCanBeNone) {
+  const std::string job = Submit(SmallJob(5));
+  for (int64_t step : {int64_t{-1}, INT64_MIN, INT64_MAX}) {
+    grpc::ClientContext context;
+    EvaluateRequest request;
+    request.set_job(job);
+    request.set_step(step);
+    EvaluateProgress progress;
+
+    auto reader = stub_->Evaluate(&context, request);
+    while (reader->Read(&progress)) {
+    }
+
+    const grpc::Status refused = reader->Finish();
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << step;
+    EXPECT_EQ(refused.error_message().rfind("step: ", 0), 0) << refused.error_message();
+  }
+}
+
+}  // namespace
+}  // namespace carousel
