@@ -13,10 +13,12 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/event.h"
+#include "kernels/isa.h"
 #include "kernels/op.h"
 #include "kernels/span.h"
 
@@ -39,7 +41,8 @@ class Buffer {
   int64_t bytes_ = 0;
 };
 
-// An ordered queue of a backend, named by number. Streams live as long as their backend.
+// An ordered queue of a backend, named by number. It lives until it is given back, at most as long
+// as its backend.
 using Stream = int;
 
 // One stream is used by one thread at a time; different streams and Allocate may be used by
@@ -52,6 +55,11 @@ class Backend {
   virtual absl::StatusOr<Buffer> Allocate(int64_t bytes) = 0;
 
   virtual Stream NewStream() = 0;
+
+  // Gives a stream back, for good: waits until everything enqueued on it has run, then the number
+  // may be another stream's. So what the stream waits for must come, or fail; and the end of its
+  // own work (Event::OnReady) is no place to call this from.
+  virtual void FreeStream(Stream stream) = 0;
 
   virtual void Enqueue(Stream stream, const Op& op) = 0;
 
@@ -67,15 +75,28 @@ class Backend {
   virtual void Wait(Stream stream, const Event& event) = 0;
 };
 
-enum class Isa { kScalar, kAvx2, kAvx512 };
+// A stream that is given back when its owner goes, with FreeStream's wait. Must not outlive the
+// backend.
+class OwnedStream {
+ public:
+  explicit OwnedStream(Backend* backend) : backend_(backend), stream_(backend->NewStream()) {}
+  ~OwnedStream() {
+    if (backend_ != nullptr) backend_->FreeStream(stream_);
+  }
+  OwnedStream(OwnedStream&& other) noexcept
+      : backend_(std::exchange(other.backend_, nullptr)), stream_(other.stream_) {}
+  OwnedStream& operator=(OwnedStream&& other) noexcept {
+    std::swap(backend_, other.backend_);
+    std::swap(stream_, other.stream_);
+    return *this;
+  }
 
-// The fastest path of this processor, or the one that CAROUSEL_ISA=avx512|avx2|scalar names.
-// kFailedPrecondition on a processor without AVX2 and FMA (x86-64-v3), and for a named path that it
-// lacks. All paths give the same bits.
-absl::StatusOr<Isa> ChooseIsa();
+  Stream get() const { return stream_; }
 
-// "avx512", "avx2", "scalar".
-std::string IsaName(Isa isa);
+ private:
+  Backend* backend_;  // nullptr after a move: nothing to give back
+  Stream stream_;
+};
 
 // `threads` >= 1 threads work on one operation. They split output elements, never sums: their
 // number changes no bit.

@@ -1,5 +1,7 @@
-// Soft-capped cross-entropy over the vocabulary: loss[r] = log sum_j exp(z_j) - z_label with z = a
-// tanh(logit / a), a = 0: no cap.
+// Soft-capped cross-entropy over the vocabulary, a the cap:
+//
+//   z_j     = a tanh(logit_j / a), or logit_j for a = 0: no cap
+//   loss[r] = log sum_j exp(z_j) - z_label
 //
 // The maximum and the sum of exponentials run over blocks of kSoftmaxBlock logits: inside a block
 // 32 virtual lanes folded by a fixed tree, blocks in ascending order with the running maximum

@@ -1,20 +1,19 @@
 #include "kernels/event.h"
 
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/mutex.h"
 
 namespace carousel::kernels {
 
 struct Event::State {
-  std::mutex mutex;
-  std::condition_variable completed;
-  bool ready = false;
-  absl::Status status;
-  std::vector<std::function<void(const absl::Status&)>> waiting;
+  Mutex mutex;
+  CondVar completed;
+  bool ready ABSL_GUARDED_BY(mutex) = false;
+  absl::Status status ABSL_GUARDED_BY(mutex);
+  std::vector<std::function<void(const absl::Status&)>> waiting ABSL_GUARDED_BY(mutex);
 };
 
 Event::Event() = default;
@@ -27,38 +26,40 @@ void Event::Complete(absl::Status status) {
   KERNEL_CHECK(state_ != nullptr);
   std::vector<std::function<void(const absl::Status&)>> waiting;
   {
-    std::lock_guard<std::mutex> lock(state_->mutex);
+    MutexLock lock(&state_->mutex);
     KERNEL_CHECK(!state_->ready);
     state_->ready = true;
-    state_->status = std::move(status);
+    state_->status = status;
     waiting.swap(state_->waiting);
-    state_->completed.notify_all();
+    state_->completed.NotifyAll();
   }
-  for (auto& then : waiting) then(state_->status);
+  for (auto& then : waiting) then(status);
 }
 
 bool Event::ready() const {
   if (state_ == nullptr) return true;
-  std::lock_guard<std::mutex> lock(state_->mutex);
+  MutexLock lock(&state_->mutex);
   return state_->ready;
 }
 
 absl::Status Event::Wait() const {
   if (state_ == nullptr) return absl::OkStatus();
-  std::unique_lock<std::mutex> lock(state_->mutex);
-  state_->completed.wait(lock, [this] { return state_->ready; });
+  MutexLock lock(&state_->mutex);
+  while (!state_->ready) state_->completed.Wait(&state_->mutex);
   return state_->status;
 }
 
 void Event::OnReady(std::function<void(const absl::Status&)> then) const {
+  absl::Status status;
   if (state_ != nullptr) {
-    std::lock_guard<std::mutex> lock(state_->mutex);
+    MutexLock lock(&state_->mutex);
     if (!state_->ready) {
       state_->waiting.push_back(std::move(then));
       return;
     }
+    status = state_->status;
   }
-  then(state_ == nullptr ? absl::OkStatus() : state_->status);
+  then(status);
 }
 
 }  // namespace carousel::kernels

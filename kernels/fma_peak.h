@@ -4,7 +4,8 @@
 
 #include <functional>
 
-#include "kernels/backend.h"
+#include "kernels/isa.h"
+#include "kernels/span.h"
 
 namespace carousel::kernels {
 

@@ -16,7 +16,9 @@ struct GatedUnitForward {
   int64_t rows = 0, width = 0;
 };
 
-// dgate = dy * up * act'(gate), dup = dy * act(gate). dgate and dup may be gate and up.
+//   dgate = dy * up * act'(gate)
+//   dup   = dy * act(gate)
+// dgate and dup may be gate and up.
 struct GatedUnitBackward {
   GateKind kind = GateKind::kSilu;
   Matrix gate, up, dy, dgate, dup;
@@ -28,7 +30,9 @@ struct OutputGateForward {
   Span o, h, y;  // [n]
 };
 
-// do = dy * h * sigmoid(o) (1 - sigmoid(o)), dh = dy * sigmoid(o). Outputs may be inputs.
+//   do = dy * h * sigmoid(o) (1 - sigmoid(o))
+//   dh = dy * sigmoid(o)
+// Outputs may be inputs.
 struct OutputGateBackward {
   Span o, h, dy, d_o, dh;
 };
@@ -42,7 +46,9 @@ struct SkipGateForward {
   int64_t rows = 0, width = 0;
 };
 
-// du = dy * silu(z); dh = du; dc (+)= skip * du; dz = dy * (h + skip * c) * silu'(z).
+//   dh      = dy * silu(z)
+//   dc (+)= skip * dh
+//   dz      = dy * (h + skip * c) * silu'(z)
 struct SkipGateBackwardInput {
   Matrix h, c, z;
   Span skip;

@@ -16,11 +16,16 @@ struct LearningRateSchedule {
   int64_t steps = 0;           // of the whole job
 };
 
-// Rate of step `step`, counted from 0. With w warm-up, c cool-down and T steps:
-//   step < w              peak * step / w                                    (the first step has
-//   rate 0 if w > 0) cosine                min + (1 + cos(pi (step - w) / (T - w))) / 2 * (peak -
-//   min), min = peak * final_factor; min from T on exponential           peak * final_factor^((step
-//   - w) / (T - w - c)), then linear from peak * final_factor to 0 over c constant peak
+// Rate of step `step`, counted from 0. With w warm-up steps, c cool-down steps, T steps in all and
+// min = peak * final_factor:
+//
+//   warm-up      peak * step / w                            for step < w: 0 at the first step
+//   cosine       min + (peak - min) (1 + cos(pi p)) / 2     p = (step - w) / (T - w)
+//                min                                        from T on
+//   exponential  peak * final_factor^p                      p = (step - w) / (T - w - c)
+//                min * (T - step) / c                       over the last c steps
+//                0, or min if c = 0                         from T on
+//   constant     peak
 double LearningRate(const LearningRateSchedule& schedule, int64_t step);
 
 // 1 - beta1^t and sqrt(1 - beta2^t) for update number t >= 1.

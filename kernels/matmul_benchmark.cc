@@ -7,8 +7,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <vector>
+#include <string>
 
+#include "kernels/benchmark.h"
 #include "kernels/cpu/paths.h"
 #include "kernels/fma_peak.h"
 
@@ -23,41 +24,36 @@ constexpr Shape kShapes[] = {
     {256, 256, 256},    {256, 1024, 1024}, {2048, 512, 512}, {2048, 1024, 1024}, {2048, 2048, 2048},
     {2048, 1024, 2752}, {64, 1024, 1024},  {8, 1024, 1024},  {1, 1024, 1024},    {2048, 1024, 4}};
 
-std::vector<float> Values(int64_t size, uint32_t seed) {
-  std::vector<float> values(size);
-  for (float& value : values) {
-    seed = seed * 1664525 + 1013904223;
-    value = static_cast<float>(static_cast<int32_t>(seed)) * 0x1p-31f;
-  }
-  return values;
-}
-
-Span All(std::vector<float>& values) {
-  return Span::Of(values.data(), static_cast<int64_t>(values.size()));
-}
-
 // Operands of one shape, and the three products that training asks for.
 class Products {
  public:
   explicit Products(const Shape& shape)
       : shape_(shape),
-        x_(Values(shape.rows * shape.in, 1)),
-        weight_(Values(shape.in * shape.out, 2)),
-        dy_(Values(shape.rows * shape.out, 3)),
+        x_(shape.rows * shape.in, 1),
+        weight_(shape.in * shape.out, 2),
+        dy_(shape.rows * shape.out, 3),
         y_(shape.rows * shape.out),
         dx_(shape.rows * shape.in),
         dweight_(shape.in * shape.out) {
-    forward_ = {{All(x_), shape.in},  All(weight_), {},       {},
-                {All(y_), shape.out}, shape.rows,   shape.in, shape.out};
-    backward_input_ = {
-        {All(dy_), shape.out}, All(weight_), {All(dx_), shape.in}, shape.rows, shape.in, shape.out};
-    backward_weight_ = {{All(x_), shape.in},
-                        {All(dy_), shape.out},
-                        All(dweight_),
-                        {},
-                        shape.rows,
-                        shape.in,
-                        shape.out};
+    const auto [rows, in, out] = shape;
+    forward_ = {.x = x_.rows(in),
+                .weight = weight_.all(),
+                .y = y_.rows(out),
+                .rows = rows,
+                .in = in,
+                .out = out};
+    backward_input_ = {.dy = dy_.rows(out),
+                       .weight = weight_.all(),
+                       .dx = dx_.rows(in),
+                       .rows = rows,
+                       .in = in,
+                       .out = out};
+    backward_weight_ = {.x = x_.rows(in),
+                        .dy = dy_.rows(out),
+                        .dweight = dweight_.all(),
+                        .rows = rows,
+                        .in = in,
+                        .out = out};
   }
 
   double flops() const {
@@ -71,14 +67,16 @@ class Products {
   // Some elements of all three results against their definitions; dweight after one call.
   void CheckBits() const {
     const auto [rows, in, out] = shape_;
+    const float *x = x_.data(), *w = weight_.data(), *dy = dy_.data();
     for (int64_t i = 0; i < 100; ++i) {
       const int64_t r = i * 7919 % rows, k = i * 104729 % in, o = i * 1299709 % out;
       float y = 0, dx = 0, dw = 0;
-      for (int64_t j = 0; j < in; ++j) y = std::fma(x_[r * in + j], weight_[o * in + j], y);
-      for (int64_t j = 0; j < out; ++j) dx = std::fma(dy_[r * out + j], weight_[j * in + k], dx);
-      for (int64_t j = rows - 1; j >= 0; --j) dw = std::fma(dy_[j * out + o], x_[j * in + k], dw);
-      if (std::memcmp(&y, &y_[r * out + o], 4) != 0 || std::memcmp(&dx, &dx_[r * in + k], 4) != 0 ||
-          std::memcmp(&dw, &dweight_[o * in + k], 4) != 0) {
+      for (int64_t j = 0; j < in; ++j) y = std::fma(x[r * in + j], w[o * in + j], y);
+      for (int64_t j = 0; j < out; ++j) dx = std::fma(dy[r * out + j], w[j * in + k], dx);
+      for (int64_t j = rows - 1; j >= 0; --j) dw = std::fma(dy[j * out + o], x[j * in + k], dw);
+      if (std::memcmp(&y, y_.data() + r * out + o, 4) != 0 ||
+          std::memcmp(&dx, dx_.data() + r * in + k, 4) != 0 ||
+          std::memcmp(&dw, dweight_.data() + o * in + k, 4) != 0) {
         std::printf("bits differ from the definition\n");
         std::exit(1);
       }
@@ -87,7 +85,7 @@ class Products {
 
  private:
   Shape shape_;
-  std::vector<float> x_, weight_, dy_, y_, dx_, dweight_;
+  Tensor x_, weight_, dy_, y_, dx_, dweight_;
   LinearForward forward_;
   LinearBackwardInput backward_input_;
   LinearBackwardWeight backward_weight_;
@@ -95,7 +93,7 @@ class Products {
 
 void Benchmark(Isa isa) {
   Context context(1);
-  std::printf("%s, one thread: %.0f GFLOP/s of fused multiply-adds in f32\n", NameOf(isa),
+  std::printf("%s, one thread: %.0f GFLOP/s of fused multiply-adds in f32\n", IsaName(isa),
               1e-9 * FmaPeak(isa, DType::kF32));
   std::printf("%6s %6s %6s   %-20s %-20s %-20s\n", "rows", "in", "out", "y = x W^T", "dx = dy W",
               "dW += dy^T x");
@@ -123,9 +121,10 @@ void Benchmark(Isa isa) {
 }  // namespace carousel::kernels
 
 int main(int argc, char** argv) {
-  for (const carousel::kernels::Isa isa : carousel::kernels::Paths()) {
-    if (argc < 2 || std::strcmp(argv[1], carousel::kernels::NameOf(isa)) == 0) {
-      carousel::kernels::Benchmark(isa);
-    }
+  const auto paths = carousel::kernels::BenchmarkPaths(argc, argv);
+  if (!paths.ok()) {
+    std::fprintf(stderr, "matmul_benchmark: %s\n", std::string(paths.status().message()).c_str());
+    return 2;
   }
+  for (const carousel::kernels::Isa isa : *paths) carousel::kernels::Benchmark(isa);
 }

@@ -5,7 +5,8 @@
 //   m_t = max(lf_t + m_{t-1}, i_t)
 //   C_t = exp(lf_t + m_{t-1} - m_t) C_{t-1} + exp(i_t - m_t) k_t v_t^T          C is [DQK, DHV]
 //   n_t = exp(lf_t + m_{t-1} - m_t) n_{t-1} + exp(i_t - m_t) k_t
-//   r_t = n_t . qs_t,   h_t = C_t^T qs_t / (max(|r_t|, exp(-m_t)) + eps)
+//   r_t = n_t . qs_t
+//   h_t = C_t^T qs_t / (max(|r_t|, exp(-m_t)) + eps)
 //
 // Start: C = n = 0 and m = `initial_m`: -inf in the 2024 family, 0 in xlstm_large. A row whose
 // reset flag is set starts so, by selection inside the chunk: no bit of it or after it depends on
@@ -16,23 +17,28 @@
 // most 1 but for the rounding of m:
 //   b_i     = lf_s + ... + lf_i, s the first row of the document in the chunk; in double
 //   m_i     = b_i + max(m, max over j <= i of (i_j - b_j)), rounded, and used as rounded
-//   D_ij    = exp((i_j - b_j) - (m_i - b_i)) for j <= i,   carry_i = exp(m - (m_i - b_i))
+//   D_ij    = exp((i_j - b_j) - (m_i - b_i)) for j <= i
+//   carry_i = exp(m - (m_i - b_i))
 //   S_ij    = (qs_i . k_j) D_ij
 //   num_i   = carry_i C^T qs_i + sum over j of S_ij v_j
 //   r_i     = carry_i n . qs_i + sum over j of S_ij
-//   C'      = carry_l C + sum over j of keep_j k_j v_j^T, n' likewise; l the last row, keep_j =
-//   D_lj
+//   keep_j  = D_lj, l the last row
+//   C'      = carry_l C + sum over j of keep_j k_j v_j^T
+//   n'      = carry_l n + sum over j of keep_j k_j
 // After a reset in the chunk, carry is not formed and m is `initial_m`; only the last document's
 // rows enter the state after the chunk.
 //
 // Gradients are exact with m held constant: the normaliser is differentiated, |r| wins a tie
-// against exp(-m), and so di = k . dk (v . dv would be wrong). With g_i = dh_i / (max(...) + eps),
-// dr_i = -sign(r_i) (dh_i . h_i) / (max(...) + eps) where |r_i| rules, else 0, and dS_ij = (g_i .
-// v_j + dr_i) D_ij:
+// against exp(-m), and so di = k . dk (v . dv would be wrong). With den_i = max(...) + eps, the
+// denominator of h_i:
+//   g_i     = dh_i / den_i
+//   dr_i    = -sign(r_i) (dh_i . h_i) / den_i where |r_i| rules, else 0
+//   dS_ij   = (g_i . v_j + dr_i) D_ij
 //   dqs_i   = carry_i (n dr_i + C g_i) + sum over j of dS_ij k_j
 //   dk_j    = keep_j (dn' + dC' v_j) + sum over i of dS_ij qs_i
 //   dv_j    = keep_j dC'^T k_j + sum over i of S_ij g_i
-//   dC      = carry_l dC' + sum over i of carry_i qs_i g_i^T,   dn with dr_i for g_i
+//   dC      = carry_l dC' + sum over i of carry_i qs_i g_i^T
+//   dn      = carry_l dn' + sum over i of carry_i qs_i dr_i
 //   dlf_t   = <dC', C'> + <dn', n'> + sum over rows from the last to t of (qs . dqs - k . dk)
 // The sum of dlf restarts at every chunk border, and from 0 at the last row before a reset; the f
 // of a reset row has gradient 0, and so has that of the first row where no state is given. (dC, dn)

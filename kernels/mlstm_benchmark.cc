@@ -6,9 +6,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
+#include <string>
 #include <vector>
 
+#include "kernels/benchmark.h"
 #include "kernels/cpu/paths.h"
 #include "kernels/fma_peak.h"
 #include "kernels/mlstm.h"
@@ -22,31 +23,18 @@ struct Size {
 constexpr Size kSizes[] = {
     {64, 128, 64, 4}, {32, 64, 64, 4}, {128, 128, 64, 4}, {128, 256, 64, 2}, {256, 512, 64, 1}};
 
-// A buffer as a backend hands it out: aligned to 64.
-class Tensor {
- public:
-  explicit Tensor(int64_t size)
-      : data_(static_cast<float*>(std::aligned_alloc(64, (size * 4 + 63) / 64 * 64)), std::free),
-        size_(size) {
-    std::memset(data_.get(), 0, size * 4);
-  }
-  float* data() const { return data_.get(); }
-  int64_t size() const { return size_; }
-
- private:
-  std::shared_ptr<float> data_;
-  int64_t size_;
-};
-
 // Operands of both passes over whole sequences.
 class Work {
  public:
   explicit Work(const MlstmShape& shape) : shape_(shape) {
     const int64_t rows = shape.steps * shape.batch, qk = shape.heads * shape.qk_dim;
     const int64_t v = shape.heads * shape.v_dim;
-    for (int64_t size : {rows * qk, rows * qk, rows * v, rows * v}) Fill(size, 1, 0);
-    Fill(rows * shape.heads, 1, -1);
-    Fill(rows * shape.heads, 2, 3);
+    uint64_t seed = 0;
+    for (int64_t size : {rows * qk, rows * qk, rows * v, rows * v}) {
+      tensors_.emplace_back(size, ++seed);
+    }
+    tensors_.emplace_back(rows * shape.heads, ++seed, 1.0f, -1.0f);
+    tensors_.emplace_back(rows * shape.heads, ++seed, 2.0f, 3.0f);
     for (int64_t size : {rows * v, rows * shape.heads, rows * shape.heads, rows * qk, rows * qk,
                          rows * v, rows * shape.heads, rows * shape.heads}) {
       tensors_.emplace_back(size);
@@ -80,18 +68,9 @@ class Work {
   const std::vector<Tensor>& tensors() const { return tensors_; }
 
  private:
-  Span At(int index) { return Span::Of(tensors_[index].data(), tensors_[index].size()); }
-
-  void Fill(int64_t size, float scale, float mean) {
-    const Tensor& tensor = tensors_.emplace_back(size);
-    for (int64_t e = 0; e < size; ++e) {
-      state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-      tensor.data()[e] = mean + scale * (static_cast<float>(state_ >> 40) * 0x1p-23f - 1);
-    }
-  }
+  Span At(int index) const { return tensors_[index].all(); }
 
   const MlstmShape shape_;
-  uint64_t state_ = 1;
   std::vector<Tensor> tensors_;
   std::vector<uint8_t> reset_;
 };
@@ -106,13 +85,13 @@ void CheckBits(const MlstmShape& shape) {
     return work.tensors();
   };
   const std::vector<Tensor> plain = run(Isa::kScalar);
-  for (const Isa isa : Paths()) {
+  for (const Isa isa : SupportedIsas()) {
     const std::vector<Tensor> tensors = run(isa);
     for (size_t t = 0; t < plain.size(); ++t) {
       if (std::memcmp(plain[t].data(), tensors[t].data(), plain[t].size() * sizeof(float)) == 0) {
         continue;
       }
-      std::printf("bits of %s differ from those of the scalar path\n", NameOf(isa));
+      std::printf("bits of %s differ from those of the scalar path\n", IsaName(isa));
       std::exit(1);
     }
   }
@@ -128,7 +107,7 @@ double BackwardFlops(const MlstmShape& s) {
 }
 
 void Benchmark(Isa isa) {
-  std::printf("%s, one thread: %.0f GFLOP/s of fused multiply-adds in f32\n", NameOf(isa),
+  std::printf("%s, one thread: %.0f GFLOP/s of fused multiply-adds in f32\n", IsaName(isa),
               1e-9 * FmaPeak(isa, DType::kF32));
   std::printf("%4s %4s %4s   %-34s %-34s\n", "DQK", "DHV", "L", "forward", "backward");
   for (const Size& size : kSizes) {
@@ -159,9 +138,10 @@ void Benchmark(Isa isa) {
 }  // namespace carousel::kernels
 
 int main(int argc, char** argv) {
-  for (const carousel::kernels::Isa isa : carousel::kernels::Paths()) {
-    if (argc < 2 || std::strcmp(argv[1], carousel::kernels::NameOf(isa)) == 0) {
-      carousel::kernels::Benchmark(isa);
-    }
+  const auto paths = carousel::kernels::BenchmarkPaths(argc, argv);
+  if (!paths.ok()) {
+    std::fprintf(stderr, "mlstm_benchmark: %s\n", std::string(paths.status().message()).c_str());
+    return 2;
   }
+  for (const carousel::kernels::Isa isa : *paths) carousel::kernels::Benchmark(isa);
 }

@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
+#include <string>
 #include <vector>
 
+#include "kernels/benchmark.h"
 #include "kernels/cpu/paths.h"
 
 namespace carousel::kernels {
@@ -18,27 +19,17 @@ constexpr int64_t kBatch = 4, kSteps = 512, kRows = kBatch * kSteps;
 constexpr int64_t kWidth = 512, kAll = kRows * kWidth;
 constexpr int64_t kLossRows = 256, kVocab = 50304;
 
-// A tensor of reproducible numbers around 0, none of them special.
-class Tensor {
+// Numbers from -4 to 4, none of them special.
+class Operand : public Tensor {
  public:
-  explicit Tensor(int64_t size) : values_(size) {
-    uint32_t seed = static_cast<uint32_t>(size);
-    for (float& value : values_) {
-      seed = seed * 1664525 + 1013904223;
-      value = static_cast<float>(static_cast<int32_t>(seed)) * 0x1p-29f;
-    }
-  }
-  Span all() { return Span::Of(values_.data(), static_cast<int64_t>(values_.size())); }
-  Matrix rows(int64_t width = kWidth) { return {all(), width}; }
-
- private:
-  std::vector<float> values_;
+  explicit Operand(int64_t size) : Tensor(size, static_cast<uint64_t>(size), 4) {}
+  Matrix rows() const { return Tensor::rows(kWidth); }
 };
 
 class Benchmark {
  public:
   explicit Benchmark(Isa isa) : isa_(isa), context_(1) {
-    std::printf("%s, one thread, %ld x %ld unless said\n", NameOf(isa), kRows, kWidth);
+    std::printf("%s, one thread, %ld x %ld unless said\n", IsaName(isa), kRows, kWidth);
     std::printf("%-34s %12s %12s %8s\n", "operation", "ns/element", "bytes/element", "GB/s");
   }
 
@@ -62,7 +53,7 @@ class Benchmark {
 };
 
 void TimeNorms(Benchmark& benchmark) {
-  Tensor x(kAll), y(kAll), dy(kAll), dx(kAll), weight(kWidth), dweight(kWidth), stats(8 * kRows);
+  Operand x(kAll), y(kAll), dy(kAll), dx(kAll), weight(kWidth), dweight(kWidth), stats(8 * kRows);
   for (const int64_t groups : {1, 4}) {
     const NormShape shape = {
         .rows = kRows, .groups = groups, .width = kWidth / groups, .residual_weight = true};
@@ -80,7 +71,7 @@ void TimeNorms(Benchmark& benchmark) {
 }
 
 void TimeConvolution(Benchmark& benchmark) {
-  Tensor x(kAll), y(kAll), dy(kAll), dz(kAll), dx(kAll), weight(4 * kWidth), bias(kWidth),
+  Operand x(kAll), y(kAll), dy(kAll), dz(kAll), dx(kAll), weight(4 * kWidth), bias(kWidth),
       dweight(4 * kWidth), dbias(kWidth);
   std::vector<uint8_t> reset(kRows);
   const Span resets = Span::Of(reset.data(), kRows);
@@ -102,7 +93,7 @@ void TimeConvolution(Benchmark& benchmark) {
 }
 
 void TimeGates(Benchmark& benchmark) {
-  Tensor a(kAll), b(kAll), c(kAll), dy(kAll), y(kAll), da(kAll), db(kAll), dc(kAll), skip(kWidth);
+  Operand a(kAll), b(kAll), c(kAll), dy(kAll), y(kAll), da(kAll), db(kAll), dc(kAll), skip(kWidth);
   for (const GateKind kind : {GateKind::kSilu, GateKind::kGelu}) {
     const bool silu = kind == GateKind::kSilu;
     benchmark.Time(silu ? "SwiGLU" : "gated GELU",
@@ -129,7 +120,7 @@ void TimeGates(Benchmark& benchmark) {
 
 void TimeLoss(Benchmark& benchmark) {
   constexpr int64_t kLogits = kLossRows * kVocab;
-  Tensor logits(kLogits), dlogits(kLogits), loss(kLossRows), stats(2 * kLossRows);
+  Operand logits(kLogits), dlogits(kLogits), loss(kLossRows), stats(2 * kLossRows);
   std::vector<int32_t> label(kLossRows, 77);
   const Span labels = Span::Of(label.data(), kLossRows);
   std::printf("  %ld x %ld\n", kLossRows, kVocab);
@@ -146,7 +137,7 @@ void TimeLoss(Benchmark& benchmark) {
 }
 
 void TimeOptimizer(Benchmark& benchmark) {
-  Tensor weight(kAll), m(kAll), v(kAll), gradient(kAll);
+  Operand weight(kAll), m(kAll), v(kAll), gradient(kAll);
   std::vector<double> partial(GranuleCount(kAll));
   std::vector<uint8_t> digest(16 * GranuleCount(kAll));
   const Span partials = Span::Of(partial.data(), GranuleCount(kAll));
@@ -163,7 +154,7 @@ void TimeOptimizer(Benchmark& benchmark) {
 
 void Run(Isa isa) {
   Benchmark benchmark(isa);
-  Tensor a(kAll), b(kAll), y(kAll);
+  Operand a(kAll), b(kAll), y(kAll);
   benchmark.Time("copy", Copy{a.all(), y.all()}, kAll, 8);
   benchmark.Time("add", Add{a.all(), b.all(), y.all()}, kAll, 12);
   TimeNorms(benchmark);
@@ -177,9 +168,11 @@ void Run(Isa isa) {
 }  // namespace carousel::kernels
 
 int main(int argc, char** argv) {
-  for (const carousel::kernels::Isa isa : carousel::kernels::Paths()) {
-    const bool wanted = argc < 2 ? isa == carousel::kernels::Paths().back()
-                                 : std::strcmp(argv[1], carousel::kernels::NameOf(isa)) == 0;
-    if (wanted) carousel::kernels::Run(isa);
+  const auto paths = carousel::kernels::BenchmarkPaths(argc, argv);
+  if (!paths.ok()) {
+    std::fprintf(stderr, "pointwise_benchmark: %s\n",
+                 std::string(paths.status().message()).c_str());
+    return 2;
   }
+  for (const carousel::kernels::Isa isa : *paths) carousel::kernels::Run(isa);
 }

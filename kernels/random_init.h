@@ -14,8 +14,8 @@ enum class InitKind {
   kNormal,    // mean 0, standard deviation a
   kUniform,   // in [-a, a]
   kLinspace,  // a ... b over the last `period` elements, repeated
-  kPowerLaw,  // the sLSTM's forget-gate bias: -(a + (b - a) (j / (period - 1))^exponent), j = index
-              // mod period
+  // -(a + (b - a) (j / (period - 1))^exponent), j = index mod period: the sLSTM's forget-gate bias.
+  kPowerLaw,
 };
 
 struct RandomInit {

@@ -19,17 +19,18 @@ double PowerOfTwo(int64_t n) {
   return std::bit_cast<double>(static_cast<uint64_t>(n + 1023) << 52);
 }
 
-constexpr int kTerms = 19;
+constexpr int kTerms = 18;  // up to r^17
 
 constexpr std::array<double, kTerms> InverseFactorials() {
   std::array<double, kTerms> inverse = {1};
-  double factorial = 1;  // exact up to 18!
+  double factorial = 1;  // exact
   for (int k = 1; k < kTerms; ++k) inverse[k] = 1 / (factorial *= k);
   return inverse;
 }
 constexpr std::array<double, kTerms> kInverseFactorial = InverseFactorials();
 
-// r^first / first! - r^(first + 2) / (first + 2)! + ... up to r^18, over r^first; square = r^2.
+// r^first / first! - r^(first + 2) / (first + 2)! + ... + r^(first + 16) / (first + 16)!, over
+// r^first; square = r^2.
 double AlternatingSeries(double square, int first) {
   double sum = 0;
   for (int k = first + 16; k >= first; k -= 2) sum = Fma(-sum, square, kInverseFactorial[k]);

@@ -4,9 +4,10 @@
 //   bazel run //kernels:slstm_benchmark [avx512|avx2|scalar]
 
 #include <cstdio>
-#include <cstring>
+#include <string>
 #include <vector>
 
+#include "kernels/benchmark.h"
 #include "kernels/cpu/paths.h"
 #include "kernels/fma_peak.h"
 
@@ -19,40 +20,33 @@ struct Size {
 constexpr Size kSizes[] = {{8, 128}, {4, 128}, {16, 128}, {8, 64}, {8, 192}, {8, 256}, {1, 128}};
 constexpr int64_t kHeads = 4, kSteps = 64;
 
-// Tensors of one size, filled with small numbers of no pattern.
+// The cell's tensors, of one size.
 class Cell {
  public:
-  explicit Cell(const Size& size) : shape_{kSteps, size.batch, kHeads, size.head_dim} {
-    const int64_t width = kHeads * size.head_dim, rows = kSteps * size.batch;
-    r_ = Filled(width * 4 * size.head_dim, 0.3f / static_cast<float>(size.head_dim));
-    b_ = Filled(4 * width, 0.1f);
-    x_ = Filled(rows * 4 * width, 1);
-    dy_ = Filled(rows * width, 1);
-    draw_.resize(rows * 4 * width);
-    for (std::vector<float>* kept : {&h_, &keep_, &c_, &n_, &h_before_}) kept->resize(rows * width);
-    dr_.resize(r_.size());
-    db_.resize(b_.size());
-    reset_.resize(rows);
-  }
+  explicit Cell(const Size& size)
+      : shape_{kSteps, size.batch, kHeads, size.head_dim},
+        width_(kHeads * size.head_dim),
+        rows_(kSteps * size.batch),
+        reset_(rows_) {}
 
   SlstmForward Forward() {
     SlstmForward op;
     op.shape = shape_;
-    op.x = op.gates = All(x_), op.r = All(r_), op.b = All(b_), op.reset = All(reset_);
-    op.h = All(h_), op.keep = All(keep_), op.c = All(c_), op.n = All(n_);
-    op.h_before = All(h_before_);
+    op.x = op.gates = x_.all(), op.r = r_.all(), op.b = b_.all(), op.reset = Resets();
+    op.h = h_.all(), op.keep = keep_.all(), op.c = c_.all(), op.n = n_.all();
+    op.h_before = h_before_.all();
     return op;
   }
   SlstmBackwardInput BackwardInput() {
     SlstmBackwardInput op;
     op.shape = shape_;
-    op.r = All(r_), op.reset = All(reset_);
-    op.h = All(h_), op.gates = All(x_), op.keep = All(keep_), op.c = All(c_), op.n = All(n_);
-    op.dy = All(dy_), op.draw = All(draw_);
+    op.r = r_.all(), op.reset = Resets();
+    op.h = h_.all(), op.gates = x_.all(), op.keep = keep_.all(), op.c = c_.all(), op.n = n_.all();
+    op.dy = dy_.all(), op.draw = draw_.all();
     return op;
   }
   SlstmBackwardWeight BackwardWeight() {
-    return {shape_, All(h_before_), All(draw_), All(dr_), All(db_)};
+    return {shape_, h_before_.all(), draw_.all(), dr_.all(), db_.all()};
   }
   double flops() const {
     return 8.0 * static_cast<double>(shape_.steps * shape_.batch * shape_.heads) *
@@ -60,28 +54,22 @@ class Cell {
   }
 
  private:
-  template <class T>
-  static Span All(std::vector<T>& values) {
-    return Span::Of(values.data(), static_cast<int64_t>(values.size()));
-  }
-  std::vector<float> Filled(int64_t size, float scale) {
-    std::vector<float> values(size);
-    for (float& value : values) {
-      seed_ = seed_ * 1664525 + 1013904223;
-      value = scale * static_cast<float>(static_cast<int32_t>(seed_)) * 0x1p-31f;
-    }
-    return values;
-  }
+  Span Resets() { return Span::Of(reset_.data(), rows_); }
 
-  SlstmShape shape_;
-  uint32_t seed_ = 1;
-  std::vector<float> r_, b_, x_, dy_, draw_, h_, keep_, c_, n_, h_before_, dr_, db_;
+  const SlstmShape shape_;
+  const int64_t width_, rows_;
+  Tensor r_ = Tensor(4 * width_ * shape_.head_dim, 1, 0.3f / static_cast<float>(shape_.head_dim));
+  Tensor b_ = Tensor(4 * width_, 2, 0.1f), x_ = Tensor(rows_ * 4 * width_, 3);
+  Tensor dy_ = Tensor(rows_ * width_, 4), draw_ = Tensor(rows_ * 4 * width_);
+  Tensor h_ = Tensor(rows_ * width_), keep_ = Tensor(rows_ * width_), c_ = Tensor(rows_ * width_),
+         n_ = Tensor(rows_ * width_), h_before_ = Tensor(rows_ * width_);
+  Tensor dr_ = Tensor(r_.size()), db_ = Tensor(b_.size());
   std::vector<uint8_t> reset_;
 };
 
 void Benchmark(Isa isa) {
   Context context(1);
-  std::printf("%s, one thread: %.0f GFLOP/s of fused multiply-adds in f32\n", NameOf(isa),
+  std::printf("%s, one thread: %.0f GFLOP/s of fused multiply-adds in f32\n", IsaName(isa),
               1e-9 * FmaPeak(isa, DType::kF32));
   std::printf("%9s %9s   %-28s %-20s %-20s\n", "sequences", "head size", "forward",
               "backward input", "backward weight");
@@ -106,9 +94,10 @@ void Benchmark(Isa isa) {
 }  // namespace carousel::kernels
 
 int main(int argc, char** argv) {
-  for (const carousel::kernels::Isa isa : carousel::kernels::Paths()) {
-    if (argc < 2 || std::strcmp(argv[1], carousel::kernels::NameOf(isa)) == 0) {
-      carousel::kernels::Benchmark(isa);
-    }
+  const auto paths = carousel::kernels::BenchmarkPaths(argc, argv);
+  if (!paths.ok()) {
+    std::fprintf(stderr, "slstm_benchmark: %s\n", std::string(paths.status().message()).c_str());
+    return 2;
   }
+  for (const carousel::kernels::Isa isa : *paths) carousel::kernels::Benchmark(isa);
 }

@@ -7,6 +7,9 @@
 namespace carousel::kernels::CAROUSEL_ISA {
 
 void Run(Context& context, const AdamW& op) {
+  KERNEL_CHECK(op.m.size() == op.weight.size());
+  KERNEL_CHECK(op.v.size() == op.weight.size());
+  KERNEL_CHECK(op.gradient.size() == op.weight.size());
   Typed(op.weight.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* weight = op.weight.As<T>();

@@ -1,12 +1,17 @@
 #include "kernels/causal_conv.h"
 
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/split.h"
 #include "kernels/cpu/typed.h"
 
 namespace carousel::kernels::CAROUSEL_ISA {
 namespace {
+
+// Of tensors [S, B, D] and [3, B, D].
+int64_t Elements(const ConvShape& shape) { return shape.steps * shape.batch * shape.width; }
+int64_t CarrySize(const ConvShape& shape) { return kConvCarry * shape.batch * shape.width; }
 
 // The pointers to what one row's taps multiply, the oldest first.
 template <class T>
@@ -20,9 +25,9 @@ struct Taps {
 template <class T>
 struct Window {
   const T* x;
-  const T* carry;  // or nullptr: zeros
-  const T* zeros;  // [D]
-  const uint8_t* reset;
+  const T* carry;        // or nullptr: zeros
+  const T* zeros;        // [D]
+  const uint8_t* reset;  // or nullptr: no row is reset
   ConvShape shape;
   int64_t stride;
 
@@ -30,7 +35,7 @@ struct Window {
   const T* Back(int64_t t, int64_t b, int64_t back) const {
     const int64_t source = t - back;
     for (int64_t s = t; s > source && s >= 0; --s) {
-      if (reset[s * shape.batch + b] != 0) return zeros;
+      if (IsReset(reset, s * shape.batch + b)) return zeros;
     }
     if (source >= 0) return x + (source * shape.batch + b) * stride;
     if (carry == nullptr) return zeros;
@@ -51,7 +56,7 @@ Taps<T> RowsAhead(const ConvShape& shape, const uint8_t* reset, const T* dz, con
   Taps<T> ahead = {{zeros, zeros, zeros, zeros}};
   for (int64_t j = 0; j < kConvTaps; ++j) {
     const int64_t to = t + j;
-    if (j > 0 && to < shape.steps && reset[to * shape.batch + b] != 0) break;
+    if (j > 0 && to < shape.steps && IsReset(reset, to * shape.batch + b)) break;
     if (to < shape.steps) {
       ahead.of[j] = dz + (to * shape.batch + b) * shape.width;
     } else if (later != nullptr) {
@@ -111,7 +116,7 @@ void CarryBackward(const ConvShape& shape, const uint8_t* reset, const T* dz, co
     bool cut = false;
     for (int64_t t = 0; t < kConvCarry; ++t) {
       const int64_t row = t * shape.batch + b, beyond = row - shape.steps * shape.batch;
-      cut = cut || (t < shape.steps && reset[row] != 0);
+      cut = cut || (t < shape.steps && IsReset(reset, row));
       const T* from = zeros;
       if (!cut && t < shape.steps) from = dz + row * shape.width;
       if (!cut && t >= shape.steps && later != nullptr) from = later + beyond * shape.width;
@@ -155,9 +160,24 @@ Window<T> WindowOf(const OpType& op, const T* zeros) {
           op.x.stride};
 }
 
+// Of what all three have.
+template <class OpType>
+void CheckOperands(const OpType& op) {
+  const ConvShape& shape = op.shape;
+  KERNEL_CHECK(shape.steps >= 0 && shape.batch >= 0 && shape.width >= 0);
+  KERNEL_CHECK(Holds(op.x, shape.steps * shape.batch, shape.width));
+  KERNEL_CHECK(IsEmptyOrHolds(op.reset, shape.steps * shape.batch));
+  KERNEL_CHECK(IsEmptyOrHolds(op.carry_in, CarrySize(shape)));
+}
+
 }  // namespace
 
 void Run(Context& context, const ConvForward& op) {
+  CheckOperands(op);
+  KERNEL_CHECK(Holds(op.weight, kConvTaps * op.shape.width));
+  KERNEL_CHECK(Holds(op.bias, op.shape.width));
+  KERNEL_CHECK(Holds(op.y, Elements(op.shape)));
+  KERNEL_CHECK(IsEmptyOrHolds(op.carry_out, CarrySize(op.shape)));
   Typed(op.y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const int64_t width = op.shape.width;
@@ -180,6 +200,14 @@ void Run(Context& context, const ConvForward& op) {
 }
 
 void Run(Context& context, const ConvBackwardInput& op) {
+  CheckOperands(op);
+  KERNEL_CHECK(Holds(op.weight, kConvTaps * op.shape.width));
+  KERNEL_CHECK(Holds(op.bias, op.shape.width));
+  KERNEL_CHECK(Holds(op.dy, Elements(op.shape)));
+  KERNEL_CHECK(IsEmptyOrHolds(op.dcarry_in, CarrySize(op.shape)));
+  KERNEL_CHECK(Holds(op.dz, Elements(op.shape)));
+  KERNEL_CHECK(Holds(op.dx, op.shape.steps * op.shape.batch, op.shape.width));
+  KERNEL_CHECK(IsEmptyOrHolds(op.dcarry_out, CarrySize(op.shape)));
   Typed(op.dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const ConvShape& shape = op.shape;
@@ -222,6 +250,10 @@ void Run(Context& context, const ConvBackwardInput& op) {
 }
 
 void Run(Context& context, const ConvBackwardWeight& op) {
+  CheckOperands(op);
+  KERNEL_CHECK(Holds(op.dz, Elements(op.shape)));
+  KERNEL_CHECK(Holds(op.dweight, kConvTaps * op.shape.width));
+  KERNEL_CHECK(Holds(op.dbias, op.shape.width));
   Typed(op.dz.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const int64_t width = op.shape.width;

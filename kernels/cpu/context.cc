@@ -4,13 +4,12 @@
 
 #include <array>
 #include <atomic>
-#include <condition_variable>
 #include <cstdlib>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/mutex.h"
 #include "kernels/span.h"
 
 namespace carousel::kernels {
@@ -23,6 +22,15 @@ struct Scratchpad {
   ~Scratchpad() { std::free(memory); }
   void* memory = nullptr;
   int64_t bytes = 0;
+};
+
+// What one ParallelFor asks of every thread.
+struct Job {
+  int64_t number = 0;  // counted from 1
+  int64_t count = 0;
+  void (*task)(void*, int64_t, int) = nullptr;
+  void* argument = nullptr;
+  ptrdiff_t bias = 0;
 };
 
 }  // namespace
@@ -43,48 +51,63 @@ struct Context::Pool {
 
   ~Pool() {
     {
-      std::lock_guard<std::mutex> lock(mutex);
+      MutexLock lock(&mutex);
       stopping = true;
     }
-    work_ready.notify_all();
+    work_ready.NotifyAll();
     for (std::thread& helper : helpers) helper.join();
   }
 
+  // Returns when every thread has done its share.
+  void RunOnAllThreads(Job wanted) {
+    {
+      MutexLock lock(&mutex);
+      wanted.number = job.number + 1;
+      job = wanted;
+      next = 0;
+      busy = static_cast<int>(helpers.size());
+    }
+    work_ready.NotifyAll();
+    Drain(wanted, 0);
+    MutexLock lock(&mutex);
+    while (busy > 0) work_done.Wait(&mutex);
+  }
+
+  // A helper's life.
   void Help(int thread) {
     SetFloatingPointMode();
-    int64_t seen = 0;
-    std::unique_lock<std::mutex> lock(mutex);
-    while (true) {
-      work_ready.wait(lock, [&] { return stopping || job != seen; });
-      if (stopping) return;
-      seen = job;
-      internal::address_bias = bias;
-      lock.unlock();
-      Drain(thread);
-      lock.lock();
-      if (--busy == 0) work_done.notify_one();
+    for (Job mine; AwaitJobAfter(mine.number, &mine);) {
+      internal::address_bias = mine.bias;
+      Drain(mine, thread);
+      MutexLock lock(&mutex);
+      if (--busy == 0) work_done.NotifyOne();
     }
   }
 
-  void Drain(int thread) {
-    for (int64_t index = next++; index < count; index = next++) task(argument, index, thread);
+  // False when the pool ends instead.
+  bool AwaitJobAfter(int64_t number, Job* next_job) {
+    MutexLock lock(&mutex);
+    while (!stopping && job.number == number) work_ready.Wait(&mutex);
+    *next_job = job;
+    return !stopping;
   }
 
-  std::vector<std::array<Scratchpad, kSlotCount>> scratch;  // [thread][slot]
+  void Drain(const Job& of, int thread) {
+    for (int64_t index = next++; index < of.count; index = next++) {
+      of.task(of.argument, index, thread);
+    }
+    CheckFloatingPointMode();
+  }
+
+  std::vector<std::array<Scratchpad, kSlotCount>> scratch;  // [thread][slot]; each its thread's own
   std::vector<std::thread> helpers;
+  std::atomic<int64_t> next{0};  // index that nobody has taken yet
 
-  // The job: written under the mutex while no helper is busy.
-  void (*task)(void*, int64_t, int) = nullptr;
-  void* argument = nullptr;
-  int64_t count = 0;
-  ptrdiff_t bias = 0;
-  std::atomic<int64_t> next{0};
-
-  std::mutex mutex;
-  std::condition_variable work_ready, work_done;
-  int64_t job = 0;  // number of the current job
-  int busy = 0;     // helpers that have not finished it
-  bool stopping = false;
+  Mutex mutex;
+  CondVar work_ready, work_done;
+  Job job ABSL_GUARDED_BY(mutex);       // the current one, or the last
+  int busy ABSL_GUARDED_BY(mutex) = 0;  // helpers that have not finished it
+  bool stopping ABSL_GUARDED_BY(mutex) = false;
 };
 
 Context::Context(int threads) : pool_(std::make_unique<Pool>(threads)) {
@@ -100,20 +123,8 @@ void Context::ParallelFor(int64_t count, void (*task)(void*, int64_t, int), void
     for (int64_t index = 0; index < count; ++index) task(argument, index, 0);
     return;
   }
-  {
-    std::lock_guard<std::mutex> lock(pool_->mutex);
-    pool_->task = task;
-    pool_->argument = argument;
-    pool_->count = count;
-    pool_->bias = internal::address_bias;
-    pool_->next = 0;
-    pool_->busy = static_cast<int>(pool_->helpers.size());
-    ++pool_->job;
-  }
-  pool_->work_ready.notify_all();
-  pool_->Drain(0);
-  std::unique_lock<std::mutex> lock(pool_->mutex);
-  pool_->work_done.wait(lock, [this] { return pool_->busy == 0; });
+  pool_->RunOnAllThreads(
+      {.count = count, .task = task, .argument = argument, .bias = internal::address_bias});
 }
 
 void* Context::Scratch(int thread, Slot slot, int64_t bytes) {

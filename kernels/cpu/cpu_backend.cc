@@ -1,16 +1,16 @@
 // The CPU backend: an operation runs when it is enqueued.
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/backend.h"
 #include "kernels/check.h"
-#include "kernels/cpu/run.h"
+#include "kernels/cpu/paths.h"
+#include "kernels/mutex.h"
 
 namespace carousel::kernels {
 namespace {
@@ -31,16 +31,26 @@ class CpuBackend : public Backend {
   }
 
   Stream NewStream() override {
-    std::lock_guard<std::mutex> lock(state_);
-    failure_.emplace_back();
-    return static_cast<Stream>(failure_.size()) - 1;
+    MutexLock lock(&state_);
+    const auto unused =
+        std::find_if(streams_.begin(), streams_.end(), [](const auto& s) { return !s.taken; });
+    const Stream stream = static_cast<Stream>(unused - streams_.begin());
+    if (unused == streams_.end()) streams_.emplace_back();
+    streams_[stream] = {.taken = true};
+    return stream;
+  }
+
+  // Nothing to wait for: what was enqueued has run.
+  void FreeStream(Stream stream) override {
+    MutexLock lock(&state_);
+    TakenStream(stream) = {};
   }
 
   void Enqueue(Stream stream, const Op& op) override {
     if (!Failure(stream).ok()) return;
-    std::lock_guard<std::mutex> lock(operation_);
+    MutexLock lock(&operation_);
     SetFloatingPointMode();
-    std::visit([this](const auto& alternative) { Dispatch(alternative); }, op);
+    std::visit(OnPath{isa_, context_}, op);
     CheckFloatingPointMode();
   }
 
@@ -64,74 +74,47 @@ class CpuBackend : public Backend {
 
   void Wait(Stream stream, const Event& event) override {
     const absl::Status outcome = event.Wait();
-    std::lock_guard<std::mutex> lock(state_);
-    failure_[stream].Update(outcome);
+    MutexLock lock(&state_);
+    TakenStream(stream).failure.Update(outcome);
   }
 
  private:
+  struct StreamState {
+    bool taken = false;
+    absl::Status failure;
+  };
+
+  // Runs an operation.
+  struct OnPath {
+    void operator()(const std::monostate&) const {}
+    template <class OpType>
+    void operator()(const OpType& op) const {
+      RunOn(isa, context, op);
+    }
+
+    Isa isa;
+    Context& context;
+  };
+
   absl::Status Failure(Stream stream) {
-    std::lock_guard<std::mutex> lock(state_);
-    return failure_[stream];
+    MutexLock lock(&state_);
+    return TakenStream(stream).failure;
   }
 
-  void Dispatch(const std::monostate&) {}
-
-  template <class OpType>
-  void Dispatch(const OpType& op) {
-    switch (isa_) {
-      case Isa::kAvx512:
-        return avx512::Run(context_, op);
-      case Isa::kAvx2:
-        return avx2::Run(context_, op);
-      case Isa::kScalar:
-        return scalar::Run(context_, op);
-    }
+  StreamState& TakenStream(Stream stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_) {
+    KERNEL_CHECK(stream >= 0 && stream < static_cast<Stream>(streams_.size()));
+    KERNEL_CHECK(streams_[stream].taken);
+    return streams_[stream];
   }
 
   const Isa isa_;
-  std::mutex operation_;  // streams take turns with the helpers and scratch memory of context_
-  Context context_;
-  std::mutex state_;
-  std::vector<absl::Status> failure_;  // by stream
+  Mutex operation_;  // streams take turns with the helpers and scratch memory of context_
+  Context context_ ABSL_GUARDED_BY(operation_);
+  Mutex state_;
+  std::vector<StreamState> streams_ ABSL_GUARDED_BY(state_);  // by number
 };
 
-bool Supports(Isa isa) {
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (isa != Isa::kAvx512) return avx2;
-  return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
-}
-
-constexpr std::pair<const char*, Isa> kNames[] = {
-    {"avx512", Isa::kAvx512}, {"avx2", Isa::kAvx2}, {"scalar", Isa::kScalar}};
-
 }  // namespace
-
-std::string IsaName(Isa isa) {
-  for (const auto& [name, value] : kNames) {
-    if (value == isa) return name;
-  }
-  return "";
-}
-
-absl::StatusOr<Isa> ChooseIsa() {
-  if (!Supports(Isa::kAvx2)) {
-    return absl::FailedPreconditionError(
-        "this processor lacks AVX2 and FMA (x86-64-v3), which every path needs; run the worker on "
-        "a newer machine");
-  }
-  const char* wish = std::getenv("CAROUSEL_ISA");
-  if (wish == nullptr || *wish == '\0') return Supports(Isa::kAvx512) ? Isa::kAvx512 : Isa::kAvx2;
-  for (const auto& [name, isa] : kNames) {
-    if (std::strcmp(wish, name) != 0) continue;
-    if (Supports(isa)) return isa;
-    return absl::FailedPreconditionError(
-        absl::StrCat("CAROUSEL_ISA=", wish,
-                     ": this processor lacks it; unset the variable to take its fastest path"));
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("CAROUSEL_ISA=\"", wish, "\" is not one of: avx512, avx2, scalar"));
-}
 
 std::unique_ptr<Backend> NewCpuBackend(Isa isa, int threads) {
   return std::make_unique<CpuBackend>(isa, threads);

@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/split.h"
 #include "kernels/cpu/typed.h"
@@ -53,9 +54,23 @@ struct RowGradient {
   }
 };
 
+// Before anything is read or written: every label is ignored or one of the vocabulary.
+void CheckLabels(const Span& labels, int64_t rows, int64_t vocab) {
+  KERNEL_CHECK(vocab > 0);
+  KERNEL_CHECK(Holds(labels, rows));
+  const int32_t* label = labels.As<int32_t>();
+  for (int64_t row = 0; row < rows; ++row) {
+    KERNEL_CHECK(label[row] >= -1 && label[row] < vocab);
+  }
+}
+
 }  // namespace
 
 void Run(Context& context, const CrossEntropyForward& op) {
+  CheckLabels(op.labels, op.rows, op.vocab);
+  KERNEL_CHECK(Holds(op.logits, op.rows * op.vocab));
+  KERNEL_CHECK(Holds(op.loss, op.rows));
+  KERNEL_CHECK(Holds(op.stats, 2 * op.rows));
   Typed(op.logits.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* logits = op.logits.As<T>();
@@ -73,7 +88,6 @@ void Run(Context& context, const CrossEntropyForward& op) {
         }
         stats[2 * row] = softmax.maximum;
         stats[2 * row + 1] = softmax.sum;
-        KERNEL_CHECK(labels[row] < op.vocab);
         loss[row] = labels[row] < 0 ? T(0)
                                     : Log<T>(softmax.sum) +
                                           (softmax.maximum - Capped<T>(of_row[labels[row]], cap));
@@ -83,6 +97,10 @@ void Run(Context& context, const CrossEntropyForward& op) {
 }
 
 void Run(Context& context, const CrossEntropyBackward& op) {
+  CheckLabels(op.labels, op.rows, op.vocab);
+  KERNEL_CHECK(Holds(op.logits, op.rows * op.vocab));
+  KERNEL_CHECK(Holds(op.stats, 2 * op.rows));
+  KERNEL_CHECK(Holds(op.dlogits, op.rows * op.vocab));
   Typed(op.logits.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* logits = op.logits.As<T>();

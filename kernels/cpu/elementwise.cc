@@ -1,5 +1,6 @@
 #include "kernels/elementwise.h"
 
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/split.h"
@@ -44,6 +45,7 @@ void Run(Context& context, const Copy& op) {
 }
 
 void Run(Context&, const OrderedSum& op) {
+  KERNEL_CHECK(Holds(op.sum, 1));
   Typed(op.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* x = op.x.As<T>();
@@ -54,6 +56,7 @@ void Run(Context&, const OrderedSum& op) {
 }
 
 void Run(Context&, const CountNonFinite& op) {
+  KERNEL_CHECK(Holds(op.count, 1));
   Typed(op.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* x = op.x.As<T>();

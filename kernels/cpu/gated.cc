@@ -1,6 +1,7 @@
 #include "kernels/gated.h"
 
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/split.h"
 #include "kernels/cpu/typed.h"
@@ -62,6 +63,9 @@ struct RowAccess {
 }  // namespace
 
 void Run(Context& context, const GatedUnitForward& op) {
+  KERNEL_CHECK(Holds(op.gate, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.up, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.y, op.rows, op.width));
   Typed(op.y.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const RowAccess<T> gate(op.gate), up(op.up), y(op.y);
@@ -72,6 +76,11 @@ void Run(Context& context, const GatedUnitForward& op) {
 }
 
 void Run(Context& context, const GatedUnitBackward& op) {
+  KERNEL_CHECK(Holds(op.gate, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.up, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.dy, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.dgate, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.dup, op.rows, op.width));
   Typed(op.dy.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const RowAccess<T> gate(op.gate), up(op.up), dy(op.dy), dgate(op.dgate), dup(op.dup);
@@ -85,6 +94,8 @@ void Run(Context& context, const GatedUnitBackward& op) {
 }
 
 void Run(Context& context, const OutputGateForward& op) {
+  KERNEL_CHECK(op.o.size() == op.y.size());
+  KERNEL_CHECK(op.h.size() == op.y.size());
   Typed(op.y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* o = op.o.As<T>();
@@ -100,6 +111,10 @@ void Run(Context& context, const OutputGateForward& op) {
 }
 
 void Run(Context& context, const OutputGateBackward& op) {
+  KERNEL_CHECK(op.o.size() == op.dy.size());
+  KERNEL_CHECK(op.h.size() == op.dy.size());
+  KERNEL_CHECK(op.d_o.size() == op.dy.size());
+  KERNEL_CHECK(op.dh.size() == op.dy.size());
   Typed(op.dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* o = op.o.As<T>();
@@ -119,6 +134,11 @@ void Run(Context& context, const OutputGateBackward& op) {
 }
 
 void Run(Context& context, const SkipGateForward& op) {
+  KERNEL_CHECK(Holds(op.h, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.c, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.z, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.skip, op.width));
+  KERNEL_CHECK(Holds(op.y, op.rows, op.width));
   Typed(op.y.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const RowAccess<T> h(op.h), c(op.c), z(op.z), y(op.y);
@@ -131,6 +151,14 @@ void Run(Context& context, const SkipGateForward& op) {
 }
 
 void Run(Context& context, const SkipGateBackwardInput& op) {
+  KERNEL_CHECK(Holds(op.h, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.c, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.z, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.skip, op.width));
+  KERNEL_CHECK(Holds(op.dy, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.dh, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.dc, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.dz, op.rows, op.width));
   Typed(op.dy.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const RowAccess<T> h(op.h), c(op.c), z(op.z), dy(op.dy), dh(op.dh), dc(op.dc), dz(op.dz);
@@ -148,6 +176,9 @@ void Run(Context& context, const SkipGateBackwardInput& op) {
 }
 
 void Run(Context& context, const SkipGateBackwardWeight& op) {
+  KERNEL_CHECK(Holds(op.dh, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.c, op.rows, op.width));
+  KERNEL_CHECK(Holds(op.dskip, op.width));
   Typed(op.dskip.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const RowAccess<T> dh(op.dh), c(op.c);

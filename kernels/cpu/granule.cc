@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/typed.h"
 
@@ -21,6 +22,7 @@ void ForEachGranule(Context& context, int64_t n, const Body& body) {
 }  // namespace
 
 void Run(Context& context, const GranuleSquares& op) {
+  KERNEL_CHECK(Holds(op.partial, GranuleCount(op.x.size())));
   Typed(op.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* x = op.x.As<T>();
@@ -32,6 +34,7 @@ void Run(Context& context, const GranuleSquares& op) {
 }
 
 void Run(Context& context, const GranuleDigests& op) {
+  KERNEL_CHECK(Holds(op.digest, 16 * GranuleCount(op.x.size())));
   Typed(op.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* x = op.x.As<T>();

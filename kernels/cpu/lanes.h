@@ -16,6 +16,8 @@
 //   const T total = sum.Fold();
 #pragma once
 
+#include <utility>
+
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/simd.h"
 
@@ -57,6 +59,23 @@ template <class T>
 #else
   return x;
 #endif
+}
+
+// Joins lane i of the lower half with lane i of the upper one, then the halves of that, and so on;
+// `lane` counts the lanes of a half.
+template <class T, class V, class Join, int... lane>
+[[gnu::always_inline]] inline T FoldLanes(V x, const Join& join,
+                                          std::integer_sequence<int, lane...>) {
+  constexpr int kHalf = sizeof...(lane);
+  if constexpr (kHalf == 0) {
+    return x;
+  } else if constexpr (kHalf == 1) {
+    return join(T(x[0]), T(x[1]));
+  } else {
+    return FoldLanes<T>(join(__builtin_shufflevector(x, x, lane...),
+                             __builtin_shufflevector(x, x, (kHalf + lane)...)),
+                        join, std::make_integer_sequence<int, kHalf / 2>());
+  }
 }
 
 // The accumulators of one row.
@@ -106,18 +125,7 @@ class Lanes {
 #pragma GCC unroll 16
       for (int64_t i = 0; i < half; ++i) folded[i] = join(folded[i], folded[i + half]);
     }
-#if defined(CAROUSEL_ISA_SCALAR)
-    return folded[0];
-#else
-    alignas(kVectorBytes) T lane[kLanes<T>];
-    Store<T>(lane, folded[0]);
-#pragma GCC unroll 4
-    for (int64_t half = kLanes<T> / 2; half >= 1; half /= 2) {
-#pragma GCC unroll 8
-      for (int64_t i = 0; i < half; ++i) lane[i] = join(lane[i], lane[i + half]);
-    }
-    return lane[0];
-#endif
+    return FoldLanes<T>(folded[0], join, std::make_integer_sequence<int, kLanes<T> / 2>());
   }
 
   Vec<T> parts_[kLaneParts<T>];
@@ -139,7 +147,11 @@ template <class T>
     } else {
       for (int64_t lane = 0; lane < count; ++lane) half[lane] = from[lane];
     }
-    return __builtin_convertvector(half, Vec<double>);
+#if defined(CAROUSEL_ISA_AVX512)
+    return (Vec<double>)_mm512_maskz_cvtps_pd(kAllLanes8, (__m256)half);
+#else
+    return (Vec<double>)_mm256_cvtps_pd((__m128)half);
+#endif
 #endif
   }
 }

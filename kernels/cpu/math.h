@@ -223,16 +223,25 @@ template <class V>
   return (x < ElementOf<V>{0} ? e : one) / (one + e);
 }
 
-// log(sigmoid(x)) = min(x, 0) - log1p(exp(-|x|))
+// log(sigmoid(x)) = min(x, 0) - log1p(exp(-|x|)), and its derivative, 1 - sigmoid(x) = sigmoid(-x),
+// which shares the exponential; small values of both have all their digits.
+template <class V>
+struct LogSigmoidAndSlope {
+  V log, slope;
+};
+template <class V>
+[[gnu::always_inline]] inline LogSigmoidAndSlope<V> LogSigmoidWithSlope(V x) {
+  const V e = Exp(-Abs(x)), one = All<V>(1);
+  const V slope = (x < ElementOf<V>{0} ? one : e) / (one + e);
+  if constexpr (kIsDouble<V>) {
+    return {Min(x, V{}) - Log1p(e), slope};
+  } else {
+    return {Min(x, V{}) - math::Log1pOfUnit(e), slope};
+  }
+}
 template <class V>
 [[gnu::always_inline]] inline V LogSigmoid(V x) {
-  const V e = Exp(-Abs(x));
-  const V below = Min(x, V{});
-  if constexpr (kIsDouble<V>) {
-    return below - Log1p(e);
-  } else {
-    return below - math::Log1pOfUnit(e);
-  }
+  return LogSigmoidWithSlope(x).log;
 }
 
 // An odd polynomial near 0, 1 - 2 / (exp(2x) + 1) beyond.

@@ -1,5 +1,6 @@
 // mLSTM, backward: one task a (sequence, head). The states before all chunks are computed anew from
 // the first, then the chunks are visited from the last to the first.
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/mlstm_chunk.h"
 #include "kernels/cpu/run.h"
@@ -23,15 +24,15 @@ struct BackwardScratch {
       : gates(arena, s.chunk),
         chunk(arena, s),
         dstate(arena, s),
-        dc_columns(arena.TakeBlock<T>(s.v_dim, s.qk_dim)),
-        g(arena.TakeBlock<T>(s.chunk, s.v_dim)),
-        g_columns(arena.TakeBlock<T>(s.v_dim, s.chunk + 64 / sizeof(T))),
-        scores(arena.TakeBlock<T>(s.chunk, s.chunk)),
-        dscores(arena.TakeBlock<T>(s.chunk, s.chunk)),
-        dq_columns(arena.TakeBlock<T>(s.qk_dim, s.chunk)),
-        dq(arena.TakeBlock<T>(s.chunk, s.qk_dim)),
-        dk(arena.TakeBlock<T>(s.chunk, s.qk_dim)),
-        dv(arena.TakeBlock<T>(s.chunk, s.v_dim)),
+        dc_columns(TakeBlock<T>(arena, s.v_dim, s.qk_dim)),
+        g(TakeBlock<T>(arena, s.chunk, s.v_dim)),
+        g_columns(TakeBlock<T>(arena, s.v_dim, s.chunk + 64 / sizeof(T))),
+        scores(TakeBlock<T>(arena, s.chunk, s.chunk)),
+        dscores(TakeBlock<T>(arena, s.chunk, s.chunk)),
+        dq_columns(TakeBlock<T>(arena, s.qk_dim, s.chunk)),
+        dq(TakeBlock<T>(arena, s.chunk, s.qk_dim)),
+        dk(TakeBlock<T>(arena, s.chunk, s.qk_dim)),
+        dv(TakeBlock<T>(arena, s.chunk, s.v_dim)),
         dr(arena.Take<T>(s.chunk + 64)),
         dforget(arena.Take<T>(s.chunk + 64)),
         states(arena.Take<State<T>>(chunks + 1)) {
@@ -266,12 +267,17 @@ class BackwardHead {
 
   // <dC, C> + <dn, n>
   double StateProduct(const State<T>& after) {
-    LaneDot<double> dot;
+    Lanes<double> sum;
+    const auto add = [&](const T* a, const T* b, int64_t count) __attribute__((always_inline)) {
+      ForEachLaneVector<double>(count, [&](int64_t part, int64_t first, int64_t n) {
+        sum.AddProduct(part, LoadInDouble<T>(a + first, n), LoadInDouble<T>(b + first, n), n);
+      });
+    };
     for (int64_t d = 0; d < shape_.qk_dim; ++d) {
-      dot.Add(x_.dstate.c.Row(d), after.c.Row(d), shape_.v_dim);
+      add(x_.dstate.c.Row(d), after.c.Row(d), shape_.v_dim);
     }
-    dot.Add(x_.dstate.n, after.n, shape_.qk_dim);
-    return dot.Fold();
+    add(x_.dstate.n, after.n, shape_.qk_dim);
+    return sum.Fold();
   }
 
   void StoreRows(const Piece& piece, int64_t first_row) {
@@ -330,18 +336,32 @@ class BackwardHead {
   bool has_dstate_ = false;  // else the gradient of the state after the chunk is zero
 };
 
+void CheckGradients(const MlstmBackward& op) {
+  const MlstmShape& s = op.shape;
+  const int64_t rows = s.steps * s.batch;
+  KERNEL_CHECK(Holds(op.dh, rows * s.heads * s.v_dim));
+  KERNEL_CHECK(HoldsState(op.dout, s, /*with_m=*/false));
+  KERNEL_CHECK(Holds(op.dq, rows, s.heads * s.qk_dim));
+  KERNEL_CHECK(Holds(op.dk, rows, s.heads * s.qk_dim));
+  KERNEL_CHECK(Holds(op.dv, rows, s.heads * s.v_dim));
+  KERNEL_CHECK(Holds(op.di, rows * s.heads));
+  KERNEL_CHECK(Holds(op.df, rows * s.heads));
+  KERNEL_CHECK(HoldsState(op.din, s, /*with_m=*/false));
+}
+
 }  // namespace
 }  // namespace mlstm
 
 void Run(Context& context, const MlstmBackward& op) {
   mlstm::CheckOperands(op);
+  mlstm::CheckGradients(op);
   const int64_t chunks = (op.shape.steps + op.shape.chunk - 1) / op.shape.chunk;
   Typed(op.q.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    mlstm::Arena measure;
+    Arena measure;
     mlstm::BackwardScratch<T>(measure, op.shape, chunks);
     Parallel(context, op.shape.batch * op.shape.heads, [&](int64_t index, int thread) {
-      mlstm::Arena arena(context.Scratch(thread, Context::kOperation, measure.used()));
+      Arena arena(context.Scratch(thread, Context::kOperation, measure.used()));
       mlstm::BackwardScratch<T> scratch(arena, op.shape, chunks);
       mlstm::BackwardHead<T>(op, index, scratch).Run();
     });

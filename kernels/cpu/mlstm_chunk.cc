@@ -33,17 +33,17 @@ void ClearBeyond(T* row, int64_t width) {
 
 template <class T>
 State<T>::State(Arena& arena, const MlstmShape& shape)
-    : c(arena.TakeBlock<T>(shape.qk_dim, shape.v_dim)),
+    : c(TakeBlock<T>(arena, shape.qk_dim, shape.v_dim)),
       n(arena.Take<T>(tile::Pitch<T>(shape.qk_dim))) {}
 
 template <class T>
 Chunk<T>::Chunk(Arena& arena, const MlstmShape& shape)
-    : q(arena.TakeBlock<T>(shape.chunk, shape.qk_dim)),
+    : q(TakeBlock<T>(arena, shape.chunk, shape.qk_dim)),
       // Pieces read whole cache lines from any column on.
-      q_columns(arena.TakeBlock<T>(shape.qk_dim, shape.chunk + 64 / sizeof(T))),
-      k(arena.TakeBlock<T>(shape.chunk, shape.qk_dim)),
-      v(arena.TakeBlock<T>(shape.chunk, shape.v_dim)),
-      weighted(arena.TakeBlock<T>(shape.chunk, shape.qk_dim)) {}
+      q_columns(TakeBlock<T>(arena, shape.qk_dim, shape.chunk + 64 / sizeof(T))),
+      k(TakeBlock<T>(arena, shape.chunk, shape.qk_dim)),
+      v(TakeBlock<T>(arena, shape.chunk, shape.v_dim)),
+      weighted(TakeBlock<T>(arena, shape.chunk, shape.qk_dim)) {}
 
 template <class T>
 void Chunk<T>::Load(const Head<T>& head, const MlstmShape& shape, int64_t first_row, int64_t rows) {

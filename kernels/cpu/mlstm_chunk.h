@@ -3,12 +3,13 @@
 // row j, target row i), so that everything that belongs to target rows runs along vectors.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
-#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/mlstm_tile.h"
+#include "kernels/cpu/operands.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/mlstm.h"
 
@@ -22,8 +23,6 @@ using tile::Block;
 // -0.
 inline constexpr int64_t kTriangle = 16;
 
-inline int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
-
 template <class T>
 [[gnu::always_inline]] inline T Magnitude(T x) {
   return x < 0 ? -x : x;
@@ -36,28 +35,11 @@ template <class T>
   return T(1) / ((magnitude < floor ? floor : magnitude) + epsilon);
 }
 
-// Scratch memory, handed out piece by piece. Without memory it only counts.
-class Arena {
- public:
-  explicit Arena(void* memory = nullptr) : memory_(static_cast<std::byte*>(memory)) {}
-
-  template <class T>
-  T* Take(int64_t count) {
-    T* taken = memory_ == nullptr ? nullptr : reinterpret_cast<T*>(memory_ + used_);
-    used_ += (count * int64_t{sizeof(T)} + 63) / 64 * 64;
-    return taken;
-  }
-  template <class T>
-  Block<T> TakeBlock(int64_t rows, int64_t columns) {
-    const int64_t pitch = tile::Pitch<T>(columns);
-    return {Take<T>(rows * pitch), pitch};
-  }
-  int64_t used() const { return used_; }
-
- private:
-  std::byte* memory_;
-  int64_t used_ = 0;
-};
+template <class T>
+Block<T> TakeBlock(Arena& arena, int64_t rows, int64_t columns) {
+  const int64_t pitch = tile::Pitch<T>(columns);
+  return {arena.Take<T>(rows * pitch), pitch};
+}
 
 // The rows of one head over time: row t at data + t * stride.
 template <class T>
@@ -178,57 +160,31 @@ void StoreState(const State<T>& from, const MlstmShape& shape, int64_t index, co
 template <class T>
 void ClearState(const MlstmShape& shape, State<T>& state);
 
-// sum of a[j] b[j] over the virtual lanes of lanes.h. Products and sums in Sum, which may be wider
-// than the operands.
-template <class Sum>
-class LaneDot {
- public:
-  template <class T>
-  [[gnu::always_inline]] void Add(const T* a, const T* b, int64_t count) {
-    int64_t first = 0;
-    for (; first + kVirtualLanes <= count; first += kVirtualLanes) {
-      for (int64_t lane = 0; lane < kVirtualLanes; ++lane) {
-        lanes_[lane] = Fma(Sum(a[first + lane]), Sum(b[first + lane]), lanes_[lane]);
-      }
-    }
-    for (int64_t lane = 0; lane < count - first; ++lane) {
-      lanes_[lane] = Fma(Sum(a[first + lane]), Sum(b[first + lane]), lanes_[lane]);
-    }
-  }
-
-  [[gnu::always_inline]] Sum Fold() {
-#pragma GCC unroll 8
-    for (int64_t half = kVirtualLanes / 2; half > 0; half /= 2) {
-      for (int64_t lane = 0; lane < half; ++lane) lanes_[lane] += lanes_[lane + half];
-    }
-    return lanes_[0];
-  }
-
- private:
-  alignas(64) Sum lanes_[kVirtualLanes] = {};
-};
-
-template <class T>
-[[gnu::always_inline]] inline T Dot(const T* a, const T* b, int64_t count) {
-  LaneDot<T> dot;
-  dot.Add(a, b, count);
-  return dot.Fold();
-}
-
 // --- definitions of what is generic over operations ---
+
+// What is carried: one state a (sequence, head).
+inline bool HoldsState(const MlstmState& state, const MlstmShape& s, bool with_m) {
+  const int64_t heads = s.batch * s.heads;
+  return state.empty() || (Holds(state.c, heads * s.qk_dim * s.v_dim) &&
+                           Holds(state.n, heads * s.qk_dim) && (!with_m || Holds(state.m, heads)));
+}
 
 template <class Op>
 void CheckOperands(const Op& op) {
   const MlstmShape& s = op.shape;
   KERNEL_CHECK(s.steps > 0 && s.batch > 0 && s.heads > 0 && s.qk_dim > 0 && s.v_dim > 0);
   KERNEL_CHECK(s.chunk > 0);
-  const int64_t rows = s.steps * s.batch, heads = s.heads;
-  KERNEL_CHECK(op.q.stride >= heads * s.qk_dim && op.k.stride >= heads * s.qk_dim);
-  KERNEL_CHECK(op.v.stride >= heads * s.v_dim);
-  KERNEL_CHECK(op.i.size() >= rows * heads && op.f.size() >= rows * heads);
-  KERNEL_CHECK(op.r.size() >= rows * heads && op.m.size() >= rows * heads);
-  KERNEL_CHECK(op.h.size() >= rows * heads * s.v_dim);
-  KERNEL_CHECK(op.reset.empty() || op.reset.size() >= rows);
+  const int64_t rows = s.steps * s.batch;
+  KERNEL_CHECK(Holds(op.q, rows, s.heads * s.qk_dim));
+  KERNEL_CHECK(Holds(op.k, rows, s.heads * s.qk_dim));
+  KERNEL_CHECK(Holds(op.v, rows, s.heads * s.v_dim));
+  KERNEL_CHECK(Holds(op.i, rows * s.heads));
+  KERNEL_CHECK(Holds(op.f, rows * s.heads));
+  KERNEL_CHECK(IsEmptyOrHolds(op.reset, rows));
+  KERNEL_CHECK(HoldsState(op.in, s, /*with_m=*/true));
+  KERNEL_CHECK(Holds(op.h, rows * s.heads * s.v_dim));
+  KERNEL_CHECK(Holds(op.r, rows * s.heads));
+  KERNEL_CHECK(Holds(op.m, rows * s.heads));
 }
 
 // Rows of a head in [S * B, ...], and in a contiguous [S * B, NH * width].

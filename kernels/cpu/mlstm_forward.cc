@@ -19,9 +19,9 @@ struct ForwardScratch {
       : state(arena, shape),
         gates(arena, shape.chunk),
         chunk(arena, shape),
-        carried(arena.TakeBlock<T>(shape.qk_dim, shape.chunk)),
-        scores(arena.TakeBlock<T>(shape.chunk, shape.chunk)),
-        numerator(arena.TakeBlock<T>(shape.chunk, shape.v_dim)),
+        carried(TakeBlock<T>(arena, shape.qk_dim, shape.chunk)),
+        scores(TakeBlock<T>(arena, shape.chunk, shape.chunk)),
+        numerator(TakeBlock<T>(arena, shape.chunk, shape.v_dim)),
         normaliser(arena.Take<T>(Padded<T>(shape.chunk))) {}
 
   State<T> state;
@@ -160,12 +160,13 @@ class ForwardHead {
 
 void Run(Context& context, const MlstmForward& op) {
   mlstm::CheckOperands(op);
+  KERNEL_CHECK(mlstm::HoldsState(op.out, op.shape, /*with_m=*/true));
   Typed(op.q.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    mlstm::Arena measure;
+    Arena measure;
     mlstm::ForwardScratch<T>(measure, op.shape);
     Parallel(context, op.shape.batch * op.shape.heads, [&](int64_t index, int thread) {
-      mlstm::Arena arena(context.Scratch(thread, Context::kOperation, measure.used()));
+      Arena arena(context.Scratch(thread, Context::kOperation, measure.used()));
       mlstm::ForwardScratch<T> scratch(arena, op.shape);
       mlstm::ForwardHead<T>(op, index, scratch).Run();
     });

@@ -1,7 +1,5 @@
 #include "kernels/cpu/mlstm_tile.h"
 
-#include <utility>
-
 namespace carousel::kernels::CAROUSEL_ISA {
 namespace tile {
 namespace {
@@ -13,46 +11,21 @@ void TransposeElements(int64_t rows, int64_t columns, Block<T> from, Block<T> to
   }
 }
 
+// kLanes x kLanes elements, in registers.
+template <class T>
+void TransposeSquare(Block<T> from, Block<T> to) {
 #if defined(CAROUSEL_ISA_SCALAR)
-
-template <class T>
-void TransposeSquare(Block<T> from, Block<T> to) {
-  TransposeElements<T>(kLanes<T>, kLanes<T>, from, to);
-}
-
+  to.Row(0)[0] = from.Row(0)[0];
 #else
-
-// Swaps the two off-diagonal squares of side kSide in every square of side 2 kSide.
-template <class T, int kSide, int... lane>
-[[gnu::always_inline]] inline void SwapSquares(Vec<T>* rows, std::integer_sequence<int, lane...>) {
-  constexpr int kCount = kLanes<T>;
+  constexpr int kSide = kLanes<T>;
+  Vec<T> rows[kSide];
 #pragma GCC unroll 16
-  for (int r = 0; r < kCount; ++r) {
-    if ((r & kSide) != 0) continue;
-    const Vec<T> upper = rows[r], lower = rows[r + kSide];
-    rows[r] = __builtin_shufflevector(upper, lower,
-                                      ((lane & kSide) == 0 ? lane : kCount + lane - kSide)...);
-    rows[r + kSide] = __builtin_shufflevector(
-        upper, lower, ((lane & kSide) == 0 ? lane + kSide : kCount + lane)...);
-  }
-}
-
-template <class T>
-void TransposeSquare(Block<T> from, Block<T> to) {
-  constexpr int kCount = kLanes<T>;
-  constexpr auto kEvery = std::make_integer_sequence<int, kCount>();
-  Vec<T> rows[kCount];
+  for (int r = 0; r < kSide; ++r) rows[r] = Load<T>(from.Row(r));
+  CAROUSEL_ISA::Transpose(rows);
 #pragma GCC unroll 16
-  for (int r = 0; r < kCount; ++r) rows[r] = Load<T>(from.Row(r));
-  SwapSquares<T, 1>(rows, kEvery);
-  SwapSquares<T, 2>(rows, kEvery);
-  if constexpr (kCount > 4) SwapSquares<T, 4>(rows, kEvery);
-  if constexpr (kCount > 8) SwapSquares<T, 8>(rows, kEvery);
-#pragma GCC unroll 16
-  for (int r = 0; r < kCount; ++r) Store<T>(to.Row(r), rows[r]);
-}
-
+  for (int r = 0; r < kSide; ++r) Store<T>(to.Row(r), rows[r]);
 #endif
+}
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #include "kernels/norm.h"
 
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/split.h"
 #include "kernels/cpu/typed.h"
@@ -72,9 +73,22 @@ void BackwardInput(const NormShape& shape, const T* x, const T* weight, const T*
   });
 }
 
+// Sizes of a norm's operands.
+int64_t RowSize(const NormShape& shape) { return shape.groups * shape.width; }
+int64_t Elements(const NormShape& shape) { return shape.rows * RowSize(shape); }
+int64_t StatsSize(const NormShape& shape) { return shape.rows * shape.groups * 2; }
+void CheckShape(const NormShape& shape) {
+  KERNEL_CHECK(shape.rows >= 0 && shape.groups > 0 && shape.width > 0);
+}
+
 }  // namespace
 
 void Run(Context& context, const NormForward& op) {
+  CheckShape(op.shape);
+  KERNEL_CHECK(Holds(op.x, Elements(op.shape)));
+  KERNEL_CHECK(Holds(op.weight, RowSize(op.shape)));
+  KERNEL_CHECK(Holds(op.y, Elements(op.shape)));
+  KERNEL_CHECK(Holds(op.stats, StatsSize(op.shape)));
   Typed(op.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* x = op.x.As<T>();
@@ -89,6 +103,13 @@ void Run(Context& context, const NormForward& op) {
 }
 
 void Run(Context& context, const NormBackwardInput& op) {
+  CheckShape(op.shape);
+  KERNEL_CHECK(Holds(op.x, Elements(op.shape)));
+  KERNEL_CHECK(Holds(op.weight, RowSize(op.shape)));
+  KERNEL_CHECK(Holds(op.stats, StatsSize(op.shape)));
+  KERNEL_CHECK(Holds(op.dy, Elements(op.shape)));
+  KERNEL_CHECK(IsEmptyOrHolds(op.residual, Elements(op.shape)));
+  KERNEL_CHECK(Holds(op.dx, Elements(op.shape)));
   Typed(op.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* x = op.x.As<T>();
@@ -106,10 +127,15 @@ void Run(Context& context, const NormBackwardInput& op) {
 }
 
 void Run(Context& context, const NormBackwardWeight& op) {
+  CheckShape(op.shape);
+  KERNEL_CHECK(Holds(op.x, Elements(op.shape)));
+  KERNEL_CHECK(Holds(op.stats, StatsSize(op.shape)));
+  KERNEL_CHECK(Holds(op.dy, Elements(op.shape)));
+  KERNEL_CHECK(Holds(op.dweight, RowSize(op.shape)));
   Typed(op.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const NormShape& shape = op.shape;
-    const int64_t stride = shape.groups * shape.width;
+    const int64_t stride = RowSize(shape);
     const T* x = op.x.As<T>();
     const T* dy = op.dy.As<T>();
     const T* stats = op.stats.As<T>();

@@ -1,28 +1,18 @@
-// Runs an operation on a path of one's choice, without a backend around it: for tests and
-// benchmarks.
+// Runs an operation on a path of one's choice: for the CPU backend, and without a backend around it
+// for tests and benchmarks.
 #pragma once
 
 #include <vector>
 
-#include "kernels/backend.h"
 #include "kernels/cpu/context.h"
 #include "kernels/cpu/run.h"
+#include "kernels/isa.h"
 
 namespace carousel::kernels {
 
-inline const char* NameOf(Isa isa) {
-  return isa == Isa::kAvx512 ? "avx512" : isa == Isa::kAvx2 ? "avx2" : "scalar";
-}
-
-// The paths that this processor has; the scalar one first.
-inline std::vector<Isa> Paths() {
-  std::vector<Isa> paths = {Isa::kScalar, Isa::kAvx2};
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")) {
-    paths.push_back(Isa::kAvx512);
-  }
-  return paths;
-}
+// As tests call them.
+inline const char* NameOf(Isa isa) { return IsaName(isa); }
+inline std::vector<Isa> Paths() { return SupportedIsas(); }
 
 template <class OpType>
 void RunOn(Isa isa, Context& context, const OpType& op) {

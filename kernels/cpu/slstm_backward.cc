@@ -2,8 +2,10 @@
 
 #include <cstring>
 
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/row_sum.h"
 #include "kernels/cpu/run.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/cpu/slstm_task.h"
 #include "kernels/cpu/typed.h"
 
@@ -66,24 +68,41 @@ template <class T>
   u.dn = u.f * u.dn;
 }
 
+// What a task keeps of one step after another; `units` of all its sequences, `dim` of one.
+template <class T>
+struct BackwardScratch {
+  BackwardScratch(Arena& arena, int64_t units, int64_t dim)
+      : draw(arena.Take<T>(kGates * units)),
+        packed_draw(arena.Take<T>(kGates * units)),
+        dh(arena.Take<T>(units)),
+        dc(arena.Take<T>(units)),
+        dn(arena.Take<T>(units)),
+        zeros(arena.Take<T>(dim)) {}
+
+  T* draw;          // [b, 4, unit]
+  T* packed_draw;   // the same, for the product
+  T *dh, *dc, *dn;  // [b, unit]; dh without dy
+  T* zeros;         // [unit]
+};
+
 // Runs one task back through time.
 template <class T>
 class BackwardTask {
  public:
-  BackwardTask(const Backward<T>& op, const SlstmTask& task, const T* packed_r, T* scratch)
-      : op_(op), task_(task), rows_(op.shape, task), dim_(op.shape.head_dim), packed_r_(packed_r) {
-    Carver<T> carver(scratch);
-    const int64_t units = task.count * dim_;
-    draw_ = carver.Take(kGates * units);
-    packed_draw_ = carver.Take(kGates * units);
-    dh_ = carver.Take(units);
-    dc_ = carver.Take(units);
-    dn_ = carver.Take(units);
-    zeros_ = carver.Take(dim_);
+  BackwardTask(const Backward<T>& op, const SlstmTask& task, const T* packed_r,
+               const BackwardScratch<T>& scratch)
+      : op_(op),
+        task_(task),
+        rows_(op.shape, task),
+        dim_(op.shape.head_dim),
+        packed_r_(packed_r),
+        draw_(scratch.draw),
+        packed_draw_(scratch.packed_draw),
+        dh_(scratch.dh),
+        dc_(scratch.dc),
+        dn_(scratch.dn),
+        zeros_(scratch.zeros) {
     std::memset(zeros_, 0, dim_ * sizeof(T));
-  }
-  static int64_t ScratchSize(const SlstmShape& shape) {
-    return (2 * kGates + 4) * Carver<T>::Size(shape.batch * shape.head_dim) + 2 * kGates * 64;
   }
 
   void Run() {
@@ -184,15 +203,34 @@ class BackwardTask {
   const SlstmRows rows_;
   const int64_t dim_;
   const T* packed_r_;
-  T* draw_;            // [b, 4, unit]
-  T* packed_draw_;     // the same, for the product
-  T *dh_, *dc_, *dn_;  // [b, unit]; dh without dy
-  T* zeros_;           // [unit]
+  T *const draw_, *const packed_draw_, *const dh_, *const dc_, *const dn_, *const zeros_;
 };
+
+void CheckOperands(const SlstmBackwardInput& op) {
+  CheckShape(op.shape);
+  const int64_t units = UnitsOf(op.shape), state = op.shape.batch * WidthOf(op.shape);
+  KERNEL_CHECK(Holds(op.r, kGates * WidthOf(op.shape) * op.shape.head_dim));
+  KERNEL_CHECK(IsEmptyOrHolds(op.reset, op.shape.steps * op.shape.batch));
+  KERNEL_CHECK(op.in.empty() || (Holds(op.in.c, state) && Holds(op.in.n, state)));
+  KERNEL_CHECK(Holds(op.h, units));
+  KERNEL_CHECK(Holds(op.gates, kGates * units));
+  KERNEL_CHECK(Holds(op.keep, units));
+  KERNEL_CHECK(Holds(op.c, units));
+  KERNEL_CHECK(Holds(op.n, units));
+  KERNEL_CHECK(Holds(op.dy, units));
+  KERNEL_CHECK(Holds(op.draw, kGates * units));
+  for (const SlstmState* carried : {&op.dout, &op.din}) {
+    if (carried->empty()) continue;
+    KERNEL_CHECK(Holds(carried->h, state));
+    KERNEL_CHECK(Holds(carried->c, state));
+    KERNEL_CHECK(Holds(carried->n, state));
+  }
+}
 
 }  // namespace
 
 void Run(Context& context, const SlstmBackwardInput& op) {
+  CheckOperands(op);
   Typed(op.dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const Backward<T> backward(op);
@@ -207,10 +245,13 @@ void Run(Context& context, const SlstmBackwardInput& op) {
                   packed_r + head * packed_size);
     });
     const SlstmTasks tasks(shape, context.threads());
+    const int64_t units = tasks.largest_group() * dim;
+    Arena measure;
+    BackwardScratch<T>(measure, units, dim);
     Parallel(context, tasks.count(), [&](int64_t index, int thread) {
       const SlstmTask task = tasks[index];
-      T* scratch = static_cast<T*>(context.Scratch(
-          thread, Context::kOperation, BackwardTask<T>::ScratchSize(shape) * sizeof(T)));
+      Arena arena(context.Scratch(thread, Context::kOperation, measure.used()));
+      const BackwardScratch<T> scratch(arena, units, dim);
       BackwardTask<T>(backward, task, packed_r + task.head * packed_size, scratch).Run();
     });
   });
@@ -218,8 +259,12 @@ void Run(Context& context, const SlstmBackwardInput& op) {
 
 void Run(Context& context, const SlstmBackwardWeight& op) {
   const SlstmShape& shape = op.shape;
-  const int64_t rows = shape.steps * shape.batch, dim = shape.head_dim;
-  const int64_t width = shape.heads * dim;
+  const int64_t rows = shape.steps * shape.batch, dim = shape.head_dim, width = WidthOf(shape);
+  CheckShape(shape);
+  KERNEL_CHECK(Holds(op.h_before, rows * width));
+  KERNEL_CHECK(Holds(op.draw, rows * kGates * width));
+  KERNEL_CHECK(Holds(op.dr, kGates * width * dim));
+  KERNEL_CHECK(Holds(op.db, kGates * width));
   if (rows == 0) return;
   Typed(op.draw.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -3,7 +3,9 @@
 #include <cstring>
 
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/run.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/cpu/slstm_task.h"
 #include "kernels/cpu/typed.h"
 
@@ -43,25 +45,41 @@ struct Forward {
   StatePointers<T> out;
 };
 
+// What a task keeps of one step after another; `units` of all its sequences.
+template <class T>
+struct ForwardScratch {
+  ForwardScratch(Arena& arena, int64_t units)
+      : raw(arena.Take<T>(kGates * units)),
+        next_raw(arena.Take<T>(kGates * units)),
+        packed_h(arena.Take<T>(units)),
+        h(arena.Take<T>(units)),
+        c(arena.Take<T>(units)),
+        n(arena.Take<T>(units)),
+        m(arena.Take<T>(units)) {}
+
+  T *raw, *next_raw;  // [b, 4, unit]: arguments of the gates; of this step and the next
+  T* packed_h;        // h, for the product
+  T *h, *c, *n, *m;   // [b, unit]
+};
+
 // Runs one task through time.
 template <class T>
 class ForwardTask {
  public:
-  ForwardTask(const Forward<T>& op, const SlstmTask& task, const T* packed_r, T* scratch)
-      : op_(op), task_(task), rows_(op.shape, task), dim_(op.shape.head_dim), packed_r_(packed_r) {
-    Carver<T> carver(scratch);
-    const int64_t units = task.count * dim_;
-    raw_ = carver.Take(kGates * units);
-    next_raw_ = carver.Take(kGates * units);
-    packed_h_ = carver.Take(units);
-    h_ = carver.Take(units);
-    c_ = carver.Take(units);
-    n_ = carver.Take(units);
-    m_ = carver.Take(units);
-  }
-  static int64_t ScratchSize(const SlstmShape& shape) {
-    return (2 * kGates + 5) * Carver<T>::Size(shape.batch * shape.head_dim);
-  }
+  ForwardTask(const Forward<T>& op, const SlstmTask& task, const T* packed_r,
+              const ForwardScratch<T>& scratch)
+      : op_(op),
+        task_(task),
+        rows_(op.shape, task),
+        dim_(op.shape.head_dim),
+        packed_r_(packed_r),
+        raw_(scratch.raw),
+        next_raw_(scratch.next_raw),
+        packed_h_(scratch.packed_h),
+        h_(scratch.h),
+        c_(scratch.c),
+        n_(scratch.n),
+        m_(scratch.m) {}
 
   void Run() {
     ReadState();
@@ -154,9 +172,8 @@ class ForwardTask {
     MoveState(t, b, raw);
   }
 
-  // raw_f to log sigmoid(raw_f); keep is 1 - sigmoid(raw_f), small values with all their digits.
+  // raw_f to log sigmoid(raw_f); keep is 1 - sigmoid(raw_f).
   void ActivateForget(int64_t t, int64_t b, T* raw, const Start& start) const {
-    const Vec<T> zero = Splat<T>(0), one = Splat<T>(1);
     T* keep = op_.keep + rows_.Unit(t, b);
     const T* h_before = op_.h_before + rows_.Unit(t, b);
     const int64_t step = rows_.batch * rows_.width;
@@ -164,10 +181,9 @@ class ForwardTask {
       start(u, count);
       __builtin_prefetch(keep + step + u, 1);
       __builtin_prefetch(h_before + step + u, 1);
-      const Vec<T> f = LoadUpTo<T>(raw + u, count);
-      const Vec<T> e = Exp(-Abs(f));
-      StoreUpTo<T>(keep + u, (f < zero ? one : e) / (e + one), count);
-      StoreUpTo<T>(raw + u, (f < zero ? f : zero) - Log1p(e), count);
+      const auto forget = LogSigmoidWithSlope(LoadUpTo<T>(raw + u, count));
+      StoreUpTo<T>(keep + u, forget.slope, count);
+      StoreUpTo<T>(raw + u, forget.log, count);
     });
   }
 
@@ -233,14 +249,36 @@ class ForwardTask {
   const SlstmRows rows_;
   const int64_t dim_;
   const T* packed_r_;
-  T *raw_, *next_raw_;   // [b, 4, unit]: arguments of the gates; of this step and the next
-  T* packed_h_;          // h, for the product
-  T *h_, *c_, *n_, *m_;  // [b, unit]
+  T *raw_, *next_raw_;  // trade places at every step
+  T *const packed_h_, *const h_, *const c_, *const n_, *const m_;
 };
+
+void CheckOperands(const SlstmForward& op) {
+  CheckShape(op.shape);
+  const int64_t units = UnitsOf(op.shape), state = op.shape.batch * WidthOf(op.shape);
+  KERNEL_CHECK(Holds(op.x, kGates * units));
+  KERNEL_CHECK(Holds(op.r, kGates * WidthOf(op.shape) * op.shape.head_dim));
+  KERNEL_CHECK(Holds(op.b, kGates * WidthOf(op.shape)));
+  KERNEL_CHECK(IsEmptyOrHolds(op.reset, op.shape.steps * op.shape.batch));
+  KERNEL_CHECK(Holds(op.h, units));
+  KERNEL_CHECK(Holds(op.gates, kGates * units));
+  KERNEL_CHECK(Holds(op.keep, units));
+  KERNEL_CHECK(Holds(op.c, units));
+  KERNEL_CHECK(Holds(op.n, units));
+  KERNEL_CHECK(Holds(op.h_before, units));
+  for (const SlstmState* carried : {&op.in, &op.out}) {
+    if (carried->empty()) continue;
+    KERNEL_CHECK(Holds(carried->h, state));
+    KERNEL_CHECK(Holds(carried->c, state));
+    KERNEL_CHECK(Holds(carried->n, state));
+    KERNEL_CHECK(Holds(carried->m, state));
+  }
+}
 
 }  // namespace
 
 void Run(Context& context, const SlstmForward& op) {
+  CheckOperands(op);
   Typed(op.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const Forward<T> forward(op);
@@ -254,10 +292,13 @@ void Run(Context& context, const SlstmForward& op) {
                   packed_r + head * packed_size);
     });
     const SlstmTasks tasks(shape, context.threads());
+    const int64_t units = tasks.largest_group() * dim;
+    Arena measure;
+    ForwardScratch<T>(measure, units);
     Parallel(context, tasks.count(), [&](int64_t index, int thread) {
       const SlstmTask task = tasks[index];
-      T* scratch = static_cast<T*>(context.Scratch(thread, Context::kOperation,
-                                                   ForwardTask<T>::ScratchSize(shape) * sizeof(T)));
+      Arena arena(context.Scratch(thread, Context::kOperation, measure.used()));
+      const ForwardScratch<T> scratch(arena, units);
       ForwardTask<T>(forward, task, packed_r + task.head * packed_size, scratch).Run();
     });
   });

@@ -11,12 +11,21 @@ namespace carousel::kernels::CAROUSEL_ISA {
 
 inline constexpr int64_t kGates = 4;
 
+inline int64_t WidthOf(const SlstmShape& shape) { return shape.heads * shape.head_dim; }
+// Elements of a tensor [S, B, D].
+inline int64_t UnitsOf(const SlstmShape& shape) {
+  return shape.steps * shape.batch * WidthOf(shape);
+}
+inline void CheckShape(const SlstmShape& shape) {
+  KERNEL_CHECK(shape.steps >= 0 && shape.batch >= 0 && shape.heads >= 0 && shape.head_dim >= 0);
+}
+
 // One head of sequences [first, first + count) of the batch.
 struct SlstmTask {
   int64_t head, first, count;
 };
 
-// Which task works on what.
+// Which task works on what. Groups of sequences are as equal as may be.
 class SlstmTasks {
  public:
   SlstmTasks(const SlstmShape& shape, int threads) : shape_(shape) {
@@ -28,6 +37,7 @@ class SlstmTasks {
   }
 
   int64_t count() const { return shape_.heads * groups_; }
+  int64_t largest_group() const { return shape_.batch > 0 ? CeilDiv(shape_.batch, groups_) : 0; }
   SlstmTask operator[](int64_t index) const {
     const int64_t group = index % groups_;
     const int64_t first = group * shape_.batch / groups_;
@@ -58,28 +68,5 @@ struct SlstmRows {
 
   int64_t batch, width, column, first;
 };
-
-// Cuts one thread's scratch memory into arrays, each aligned to 64.
-template <class T>
-class Carver {
- public:
-  explicit Carver(T* memory) : next_(memory) {}
-  T* Take(int64_t size) {
-    T* taken = next_;
-    next_ += Size(size);
-    return taken;
-  }
-  static int64_t Size(int64_t size) {
-    constexpr int64_t kAlign = 64 / sizeof(T);
-    return (size + kAlign - 1) / kAlign * kAlign;
-  }
-
- private:
-  T* next_;
-};
-
-inline bool IsReset(const uint8_t* reset, int64_t flag) {
-  return reset != nullptr && reset[flag] != 0;
-}
 
 }  // namespace carousel::kernels::CAROUSEL_ISA

@@ -8,6 +8,7 @@
 namespace carousel::kernels::CAROUSEL_ISA {
 
 void Run(Context& context, const SoftCapForward& op) {
+  KERNEL_CHECK(op.x.size() == op.y.size());
   Typed(op.y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* x = op.x.As<T>();
@@ -22,6 +23,8 @@ void Run(Context& context, const SoftCapForward& op) {
 }
 
 void Run(Context& context, const SoftCapBackward& op) {
+  KERNEL_CHECK(op.dy.size() == op.y.size());
+  KERNEL_CHECK(op.dx.size() == op.y.size());
   Typed(op.y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* y = op.y.As<T>();

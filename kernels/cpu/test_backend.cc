@@ -6,11 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -18,13 +17,14 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/backend.h"
 #include "kernels/check.h"
+#include "kernels/mutex.h"
 
 namespace carousel::kernels {
 namespace {
 
 constexpr int64_t kPage = 4096;
-constexpr int64_t kDeviceBytes = int64_t{64}
-                                 << 30;  // of address space; pages are taken when touched
+// Of address space; pages are taken when touched.
+constexpr int64_t kDeviceBytes = int64_t{64} << 30;
 
 // Two views of one anonymous file. Addresses are never used twice, so that a stale span cannot hit
 // a newer buffer.
@@ -45,7 +45,7 @@ class DeviceMemory {
 
   // nullptr when the address space is used up.
   std::byte* Take(int64_t bytes) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     const int64_t rounded = (std::max<int64_t>(bytes, 1) + kPage - 1) / kPage * kPage;
     if (used_ + rounded > kDeviceBytes) return nullptr;
     std::byte* address = visible_ + used_;
@@ -68,11 +68,11 @@ class DeviceMemory {
   int file_;
   std::byte* visible_;
   std::byte* working_;
-  std::mutex mutex_;
-  int64_t used_ = 0;
+  Mutex mutex_;
+  int64_t used_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// Runs what it is given in order, on its own thread, each a moment late.
+// Runs what it is given in order, on its own thread, each a moment late. Its end waits for all.
 class LateQueue {
  public:
   LateQueue() : thread_([this] { Run(); }) {}
@@ -82,30 +82,30 @@ class LateQueue {
   }
 
   void Push(std::function<void()> work) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     work_.push_back(std::move(work));
-    ready_.notify_one();
+    ready_.NotifyOne();
   }
 
  private:
   void Run() {
-    while (true) {
-      std::function<void()> work;
-      {
-        std::unique_lock<std::mutex> lock(mutex_);
-        ready_.wait(lock, [this] { return !work_.empty(); });
-        work = std::move(work_.front());
-        work_.pop_front();
-      }
-      if (work == nullptr) return;
+    while (const std::function<void()> work = Next()) {
       std::this_thread::sleep_for(std::chrono::microseconds(5));
       work();
     }
   }
 
-  std::mutex mutex_;
-  std::condition_variable ready_;
-  std::deque<std::function<void()>> work_;
+  std::function<void()> Next() {
+    MutexLock lock(&mutex_);
+    while (work_.empty()) ready_.Wait(&mutex_);
+    std::function<void()> next = std::move(work_.front());
+    work_.pop_front();
+    return next;
+  }
+
+  Mutex mutex_;
+  CondVar ready_;
+  std::deque<std::function<void()>> work_ ABSL_GUARDED_BY(mutex_);  // an empty one is the end
   std::thread thread_;
 };
 
@@ -124,9 +124,21 @@ class TestBackend : public Backend {
   }
 
   Stream NewStream() override {
-    std::lock_guard<std::mutex> lock(mutex_);
-    queues_.push_back(std::make_unique<LateQueue>());
-    return cpu_->NewStream();  // numbered alike
+    MutexLock lock(&mutex_);
+    const Stream stream = cpu_->NewStream();  // numbered alike
+    if (stream == static_cast<Stream>(queues_.size())) queues_.emplace_back();
+    queues_[stream] = std::make_unique<LateQueue>();
+    return stream;
+  }
+
+  void FreeStream(Stream stream) override {
+    std::unique_ptr<LateQueue> queue;
+    {
+      MutexLock lock(&mutex_);
+      queue = std::move(TakenQueue(stream));
+    }
+    queue.reset();  // waits
+    cpu_->FreeStream(stream);
   }
 
   void Enqueue(Stream stream, const Op& op) override {
@@ -153,8 +165,14 @@ class TestBackend : public Backend {
 
  private:
   LateQueue& QueueOf(Stream stream) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return *queues_[stream];
+    MutexLock lock(&mutex_);
+    return *TakenQueue(stream);
+  }
+
+  std::unique_ptr<LateQueue>& TakenQueue(Stream stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    KERNEL_CHECK(stream >= 0 && stream < static_cast<Stream>(queues_.size()));
+    KERNEL_CHECK(queues_[stream] != nullptr);
+    return queues_[stream];
   }
 
   void Late(Stream stream, std::function<void()> work) {
@@ -167,8 +185,9 @@ class TestBackend : public Backend {
 
   std::shared_ptr<DeviceMemory> memory_ = std::make_shared<DeviceMemory>();
   std::unique_ptr<Backend> cpu_;
-  std::mutex mutex_;
-  std::deque<std::unique_ptr<LateQueue>> queues_;  // last: their threads use everything above
+  Mutex mutex_;
+  // By number; nullptr where the stream was given back. Last: their threads use everything above.
+  std::vector<std::unique_ptr<LateQueue>> queues_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

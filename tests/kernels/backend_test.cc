@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <thread>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "tests/kernels/values.h"
@@ -135,6 +136,64 @@ TEST_P(BackendTest, FailurePassesFromStreamToStreamByEvents) {
   EXPECT_EQ(device.backend().Record(device.stream()).Wait(), absl::DataLossError("torn frame"));
 }
 
+TEST_P(BackendTest, AFreedStreamHasRunAndItsNumberIsUsedAgain) {
+  Device device(GetParam());
+  const std::vector<float> ones(kSize, 1);
+  const Span one = device.NewFrom(ones), sum = device.New(kSize);
+  const Stream first = device.backend().NewStream();
+  device.backend().Wait(first, device.backend().Record(device.stream()));
+  for (int i = 0; i < 10; ++i) device.backend().Enqueue(first, Add{sum, one, sum});
+  std::vector<float> values(kSize);
+  device.backend().CopyToHost(first, sum, values.data());
+
+  device.backend().FreeStream(first);
+
+  EXPECT_EQ(values, std::vector<float>(kSize, 10));
+  EXPECT_EQ(device.backend().NewStream(), first);
+}
+
+TEST_P(BackendTest, AStreamStartsSoundWhereAFailedOneWasFreed) {
+  Device device(GetParam());
+  Event failed = Event::Pending();
+  failed.Complete(absl::UnavailableError("the link broke"));
+  const Stream first = device.backend().NewStream();
+  device.backend().Wait(first, failed);
+  device.backend().FreeStream(first);
+  const Stream second = device.backend().NewStream();
+  ASSERT_EQ(second, first);
+  EXPECT_TRUE(device.backend().Record(second).Wait().ok());
+}
+
+TEST_P(BackendTest, AnOwnedStreamIsGivenBackOnceByItsLastOwner) {
+  Device device(GetParam());
+  Stream number = -1;
+  {
+    OwnedStream first(&device.backend());
+    number = first.get();
+    const OwnedStream moved = std::move(first);
+    EXPECT_EQ(moved.get(), number);
+  }
+  const OwnedStream next(&device.backend()), other(&device.backend());
+  EXPECT_EQ(next.get(), number);
+  EXPECT_NE(other.get(), number);
+}
+
+using BackendDeathTest = BackendTest;
+INSTANTIATE_TEST_SUITE_P(Both, BackendDeathTest, testing::Values("cpu", "test"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(BackendDeathTest, AFreedStreamIsNotUsedAnyMore) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_DEATH(
+      {
+        Device device(GetParam());
+        const Stream stream = device.backend().NewStream();
+        device.backend().FreeStream(stream);
+        device.backend().Record(stream);
+      },
+      "broken precondition");
+}
+
 // Some of each kind: random numbers, sums in lanes, own functions, chains over rows.
 std::vector<float> SomeComputation(Device& device) {
   constexpr int64_t kRows = 33, kWidth = 200, kAll = kRows * kWidth;
@@ -206,6 +265,13 @@ TEST(NewBackendTest, AnUnknownNameIsAnsweredWithTheChoices) {
   const absl::Status status = NewBackend("gpu", 1).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(), "backend \"gpu\" is not one of: cpu, test");
+}
+
+TEST(IsaTest, EveryPathIsFoundByItsName) {
+  const std::vector<Isa> supported = SupportedIsas();
+  ASSERT_GE(supported.size(), 2u);
+  EXPECT_EQ(supported.front(), Isa::kScalar);
+  for (const Isa isa : supported) EXPECT_EQ(*IsaNamed(IsaName(isa)), isa);
 }
 
 TEST(ChooseIsaTest, TheVariableNamesAPathOrIsRefused) {

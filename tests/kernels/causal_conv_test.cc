@@ -26,6 +26,7 @@ struct ConvCase {
   int64_t RowsBefore(int64_t t) const { return t * batch; }
   template <class U>
   Span Rows(std::vector<U>& of, int64_t first, int64_t count, int64_t row) {
+    if (of.empty()) return Span();
     return SpanOf(of).Slice(RowsBefore(first) * row, RowsBefore(count) * row);
   }
   Matrix Slice(std::vector<T>& of, int64_t first) {
@@ -191,6 +192,15 @@ TEST(CausalConvTest, DzMayTakeThePlaceOfDyAndDxNeedNotAccumulate) {
       ASSERT_EQ(conv.dx[row * kStride + 2 + d], apart.dx[row * kStride + 2 + d]);
     }
   }
+}
+
+TEST(CausalConvTest, WithoutFlagsNoRowIsReset) {
+  Context context(1);
+  ConvCase<float> flags(24, 3), none(24, 3);
+  none.reset.clear();
+  flags.Run(Isa::kAvx2, context, {flags.steps});
+  none.Run(Isa::kAvx2, context, {none.steps});
+  EXPECT_EQ(FirstDifference(none.Outputs(), flags.Outputs()), -1);
 }
 
 }  // namespace

@@ -161,5 +161,13 @@ TEST(CrossEntropyTest, BitsAreTheSameOnEveryPathAndNumberOfThreadsAndInPlace) {
   check(double{});
 }
 
+TEST(CrossEntropyDeathTest, ALabelBeyondTheVocabularyIsOurOwnMistake) {
+  Context context(1);
+  LossCase<float> c(2, 9, 0, 1);
+  c.labels[1] = 9;
+  EXPECT_DEATH(c.Forward(Isa::kAvx2, context), "broken precondition");
+  EXPECT_DEATH(c.Backward(Isa::kAvx2, context), "broken precondition");
+}
+
 }  // namespace
 }  // namespace carousel::kernels

@@ -58,6 +58,14 @@ TEST(EmbeddingDeathTest, ATokenBeyondTheTableIsOurOwnMistake) {
               EmbeddingForward{SpanOf(tokens), SpanOf(table), SpanOf(y), 1, kWidth});
       },
       "broken precondition");
+  std::vector<float> dtable = table;
+  EXPECT_DEATH(
+      {
+        Context context(1);
+        RunOn(Isa::kAvx2, context,
+              EmbeddingBackwardWeight{SpanOf(tokens), SpanOf(y), SpanOf(dtable), 1, kWidth});
+      },
+      "broken precondition");
 }
 
 }  // namespace

@@ -155,5 +155,12 @@ TEST(NormTest, WeightGradientIsOneChainWhateverTheCutsOfItsRows) {
   EXPECT_EQ(FirstDifference(parts.dweight, whole.dweight), -1);
 }
 
+TEST(NormDeathTest, AnOperandThatIsTooSmallIsNamed) {
+  Context context(1);
+  NormCase<float> norm(kShapes[0]);
+  norm.stats.pop_back();
+  EXPECT_DEATH(norm.Forward(Isa::kAvx2, context), "broken precondition: Holds\\(op.stats");
+}
+
 }  // namespace
 }  // namespace carousel::kernels
