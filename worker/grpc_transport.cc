@@ -54,6 +54,7 @@ void GrpcTransport::Abort(const absl::Status& reason) {
 }
 
 void GrpcTransport::WaitUntilIdle() {
+  inbox_.WaitUntilIdle();
   MutexLock lock(&mutex_);
   for (auto& [stage, edge] : edges_) edge->queue().WaitUntilIdle();
 }

@@ -46,7 +46,7 @@ class GrpcTransport : public Transport {
   absl::StatusOr<std::string> ReceiveBytes(int from_stage, const Tag& tag) override;
   void Abort(const absl::Status& reason) override;
 
-  // Blocks until no span that was given to Send is read any more; after Abort.
+  // Blocks until no span that was given to Send or Recv is touched any more; after Abort.
   void WaitUntilIdle();
 
   // A peer opens its edge to this stage, once: kInvalidArgument if the plan has no such edge,

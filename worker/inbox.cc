@@ -62,8 +62,7 @@ std::optional<Inbox::Pair> Inbox::TakePair(int from_stage) {
   MutexLock lock(&mutex_);
   Edge& edge = edges_[from_stage];
   if (!failure_.ok() || edge.arrived.empty() || edge.wished.empty()) return std::nullopt;
-  if (edge.stream < 0) edge.stream = backend_->NewStream();
-  Pair pair = {edge.stream, std::move(edge.arrived.front()), std::move(edge.wished.front())};
+  Pair pair = {std::move(edge.arrived.front()), std::move(edge.wished.front())};
   edge.arrived.pop_front();
   edge.wished.pop_front();
   return pair;
@@ -80,7 +79,7 @@ void Inbox::Match(int from_stage) {
       if (!taken.has_value()) return;
       pair = std::make_shared<Pair>(*std::move(taken));
       wrong = Check(from_stage, pair->arrival, pair->wish);
-      if (wrong.ok()) copied = Copy(*pair);
+      if (wrong.ok()) copied = Copy(from_stage, *pair);
     }
     if (!wrong.ok()) {
       pair->wish.done.Complete(wrong);
@@ -109,12 +108,13 @@ absl::Status Inbox::Check(int from_stage, const Arrival& arrival, const Wish& wi
   return absl::OkStatus();
 }
 
-Event Inbox::Copy(const Pair& pair) {
-  const auto& [stream, arrival, wish] = pair;
+Event Inbox::Copy(int from_stage, const Pair& pair) {
+  const auto& [arrival, wish] = pair;
   if (wish.record != nullptr) {
     *wish.record = arrival.bytes;
     return Event();
   }
+  const kernels::Stream stream = streams_.try_emplace(from_stage, backend_).first->second.get();
   backend_->Wait(stream, wish.free);
   backend_->CopyToDevice(stream, arrival.bytes.data(), wish.span);
   return backend_->Record(stream);
@@ -132,6 +132,11 @@ void Inbox::Abort(const absl::Status& reason) {
     for (Wish& wish : edge.wished) wish.done.Complete(reason);
   }
   aborted_.Complete(reason);
+}
+
+void Inbox::WaitUntilIdle() {
+  MutexLock lock(&order_mutex_);
+  for (const auto& [from, stream] : streams_) backend_->Record(stream.get()).Wait().IgnoreError();
 }
 
 absl::Status Inbox::status() const {

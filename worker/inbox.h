@@ -40,6 +40,9 @@ class Inbox {
   // Completes at the Abort, with its reason: for who feeds this inbox and should stop.
   kernels::Event aborted() const { return aborted_; }
 
+  // Blocks until nothing is copied to the device any more; after Abort.
+  void WaitUntilIdle();
+
  private:
   struct Arrival {
     Tag tag;
@@ -54,7 +57,6 @@ class Inbox {
     kernels::Event free, done;
   };
   struct Edge {
-    kernels::Stream stream = -1;
     std::deque<Arrival> arrived;
     std::deque<Wish> wished;
     // Arrivals that were not consumed yet; a copy under way may outlive the inbox.
@@ -65,20 +67,20 @@ class Inbox {
   // Hands the front arrival to the front wish while there are both.
   void Match(int from_stage);
   struct Pair {
-    kernels::Stream stream = -1;
     Arrival arrival;
     Wish wish;
   };
   std::optional<Pair> TakePair(int from_stage);
   absl::Status Check(int from_stage, const Arrival& arrival, const Wish& wish) const;
   // The event of the copy; complete for a record.
-  kernels::Event Copy(const Pair& pair) ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_);
+  kernels::Event Copy(int from_stage, const Pair& pair) ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_);
 
   kernels::Backend* const backend_;
   const int stage_, credits_;
   // Taken before mutex_. Pairs of an edge reach its stream in the order in which they were made: a
   // place that becomes free only after an earlier tensor was used must not hold that tensor up.
   Mutex order_mutex_;
+  std::map<int, kernels::OwnedStream> streams_ ABSL_GUARDED_BY(order_mutex_);  // by edge
   kernels::Event aborted_ = kernels::Event::Pending();
   mutable Mutex mutex_;
   std::map<int, Edge> edges_ ABSL_GUARDED_BY(mutex_);

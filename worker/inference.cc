@@ -24,6 +24,8 @@ namespace {
 
 // The whole model as one stage, restored from a manifest.
 struct Model {
+  explicit Model(kernels::Backend* backend) : stream(backend) {}
+  const kernels::OwnedStream stream;
   ModelLayout layout;
   std::unique_ptr<Stage> stage;
 };
@@ -37,7 +39,7 @@ template <typename Request>
 absl::StatusOr<std::unique_ptr<Model>> LoadModel(const Request& request,
                                                  const StageCapacity& capacity,
                                                  const InferenceParts& parts) {
-  auto model = std::make_unique<Model>();
+  auto model = std::make_unique<Model>(parts.backend);
   model->layout = LayOut(request.spec().model());
   const StageOptions options = {.model = &request.spec().model(),
                                 .layout = &model->layout,
@@ -45,7 +47,7 @@ absl::StatusOr<std::unique_ptr<Model>> LoadModel(const Request& request,
                                 .end_unit = static_cast<int>(model->layout.units.size()),
                                 .capacity = capacity};
   CAROUSEL_ASSIGN_OR_RETURN(model->stage,
-                            Stage::Create(parts.backend, parts.backend->NewStream(), options));
+                            Stage::Create(parts.backend, model->stream.get(), options));
   CAROUSEL_RETURN_IF_ERROR(RestoreStage(*model->stage, *parts.shards, request.manifest(),
                                         request.holders(), {.cancelled = parts.cancelled}));
   return model;

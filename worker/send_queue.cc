@@ -60,9 +60,9 @@ std::optional<SendQueue::Item> SendQueue::WaitForItem() {
 
 absl::Status SendQueue::CopyToHost(Item& item) {
   item.parcel.bytes.resize(item.span->bytes());
-  backend_->Wait(stream_, item.ready);
-  backend_->CopyToHost(stream_, *item.span, item.parcel.bytes.data());
-  return backend_->Record(stream_).Wait();
+  backend_->Wait(stream_.get(), item.ready);
+  backend_->CopyToHost(stream_.get(), *item.span, item.parcel.bytes.data());
+  return backend_->Record(stream_.get()).Wait();
 }
 
 absl::Status SendQueue::WaitForCredit() {

@@ -21,8 +21,7 @@ namespace carousel {
 // Thread-safe; one thread at a time takes. Borrows the backend.
 class SendQueue {
  public:
-  explicit SendQueue(kernels::Backend* backend)
-      : backend_(backend), stream_(backend->NewStream()) {}
+  explicit SendQueue(kernels::Backend* backend) : backend_(backend), stream_(backend) {}
   ~SendQueue() { Abort(absl::CancelledError("the edge is gone")); }
 
   // The event completes when the span may be written again: once the tensor is next and copied.
@@ -55,7 +54,7 @@ class SendQueue {
   absl::Status WaitForCredit();
 
   kernels::Backend* const backend_;
-  const kernels::Stream stream_;  // the taker's
+  const kernels::OwnedStream stream_;  // the taker's
 
   Mutex mutex_;
   CondVar changed_;

@@ -152,6 +152,10 @@ class Sessions {
   };
 
   Ending RunOne() {
+    WorkerMessage first;
+    const absl::StatusOr<Hello> hello = options_.hello();
+    if (!hello.ok()) return {.why = hello.status(), .for_good = true};
+    *first.mutable_hello() = *hello;
     const auto stub = WorkerSession::NewStub(
         OpenChannel(options_.coordinator,
                     {.lease = TermsOf(kMostLeaseSeconds), .max_message_bytes = kMaxMessageBytes}));
@@ -160,9 +164,7 @@ class Sessions {
     Pulse pulse;
     const Watcher watcher(&context, &pulse, stopping_);
     const auto writer = std::make_shared<Writer>(stream);
-    WorkerMessage hello;
-    *hello.mutable_hello() = options_.hello;
-    writer->Write(hello);
+    writer->Write(first);
 
     Ending ending;
     CoordinatorMessage message;

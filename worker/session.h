@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "cluster/log.h"
 #include "proto/coordinator.pb.h"
 #include "worker/host.h"
@@ -14,8 +15,8 @@
 namespace carousel {
 
 struct SessionOptions {
-  std::string coordinator;  // address
-  Hello hello;
+  std::string coordinator;                       // address
+  std::function<absl::StatusOr<Hello>()> hello;  // of each session anew; an error ends the worker
   // Called with the welcome before anything else is handled, e.g. to claim the store for the
   // cluster; an error ends the worker.
   std::function<absl::Status(const Welcome&)> on_welcome;

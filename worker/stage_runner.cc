@@ -75,8 +75,7 @@ absl::Status StageRunner::Build() {
                                 .first_unit = mine.first_unit(),
                                 .end_unit = mine.end_unit(),
                                 .capacity = CapacityOf(job, mine.slots(), plan.segments())};
-  CAROUSEL_ASSIGN_OR_RETURN(stage_,
-                            Stage::Create(env_.backend, env_.backend->NewStream(), options));
+  CAROUSEL_ASSIGN_OR_RETURN(stage_, Stage::Create(env_.backend, stream_.get(), options));
   transport_ = std::make_shared<GrpcTransport>(env_.backend, EdgesOf(install_, env_.lease));
   CAROUSEL_ASSIGN_OR_RETURN(executor_, Executor::Create({.job = &install_.spec(),
                                                          .layout = &layout_,

@@ -62,7 +62,7 @@ class StageRunner {
 
  private:
   StageRunner(const RunnerEnvironment& environment, const carousel::Install& install)
-      : env_(environment), install_(install) {}
+      : env_(environment), install_(install), stream_(environment.backend) {}
   absl::Status Build();
   absl::Status Restore();
 
@@ -82,6 +82,7 @@ class StageRunner {
   const carousel::Install install_;
   ModelLayout layout_;
   std::optional<BatchReader> reader_;
+  const kernels::OwnedStream stream_;
   std::unique_ptr<Stage> stage_;
   std::shared_ptr<GrpcTransport> transport_;
   std::unique_ptr<Executor> executor_;

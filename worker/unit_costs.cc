@@ -31,7 +31,8 @@ double MedianSeconds(Stage& stage, const std::function<void()>& run) {
 
 absl::StatusOr<UnitCost> MeasureUnit(const JobSpec& job, const ModelLayout& layout, int unit,
                                      kernels::Backend* backend, MicroBatch rows) {
-  const kernels::Stream stream = backend->NewStream();
+  const kernels::OwnedStream owned(backend);
+  const kernels::Stream stream = owned.get();
   const StageOptions options = {.model = &job.model(),
                                 .layout = &layout,
                                 .first_unit = unit,

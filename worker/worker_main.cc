@@ -64,8 +64,9 @@ int64_t MemoryBytes() {
   return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
 }
 
+// What does not change while the process runs.
 absl::StatusOr<Hello> HelloOf(const WorkerFlags& flags, const std::string& id,
-                              const std::string& address, const std::string& cluster) {
+                              const std::string& address) {
   CAROUSEL_ASSIGN_OR_RETURN(const kernels::Isa isa, kernels::ChooseIsa());
   Hello hello;
   hello.set_isa(kernels::IsaName(isa));
@@ -73,11 +74,19 @@ absl::StatusOr<Hello> HelloOf(const WorkerFlags& flags, const std::string& id,
   hello.set_version(std::string(kVersion));
   hello.set_kernel_version(kKernelVersion);
   hello.set_worker(id);
-  hello.set_cluster_id(cluster);
   hello.set_address(address);
   hello.set_backend(flags.backend);
   hello.set_threads(flags.threads);
   hello.set_serves_only(flags.serve_only);
+  return hello;
+}
+
+// And what the store says now.
+absl::StatusOr<Hello> WithStore(Hello hello, const Store& store, const ShardStore& shards) {
+  CAROUSEL_ASSIGN_OR_RETURN(const std::optional<StoreIdentity> identity, ReadStoreIdentity(store));
+  if (identity.has_value()) hello.set_cluster_id(identity->cluster_id());
+  CAROUSEL_ASSIGN_OR_RETURN(const int64_t newest_epoch, shards.NewestEpoch());
+  hello.set_newest_epoch(static_cast<uint64_t>(newest_epoch));
   return hello;
 }
 
@@ -87,7 +96,6 @@ absl::Status RunWorker(const WorkerFlags& flags) {
   const std::string folder = flags.state;
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenRocksDbStore(folder));
   CAROUSEL_ASSIGN_OR_RETURN(const std::string id, WorkerIdOf(folder));
-  CAROUSEL_ASSIGN_OR_RETURN(const std::optional<StoreIdentity> identity, ReadStoreIdentity(*store));
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<kernels::Backend> backend,
                             kernels::NewBackend(flags.backend, flags.threads));
 
@@ -102,14 +110,14 @@ absl::Status RunWorker(const WorkerFlags& flags) {
   {
     WorkerHost host(
         {.backend = backend.get(), .shards = &shards, .transports = &transports, .log = log.get()});
-    CAROUSEL_ASSIGN_OR_RETURN(
-        const Hello hello,
-        HelloOf(flags, id, server.address, identity.has_value() ? identity->cluster_id() : ""));
+    CAROUSEL_ASSIGN_OR_RETURN(const Hello hello, HelloOf(flags, id, server.address));
     const SessionOptions session = {.coordinator = flags.coordinator,
-                                    .hello = hello,
-                                    .on_welcome = [&](const Welcome& welcome) {
-                                      return ClaimStore(*store, welcome.cluster_id(), kWorkerRole);
-                                    }};
+                                    .hello = [&] { return WithStore(hello, *store, shards); },
+                                    .on_welcome =
+                                        [&](const Welcome& welcome) {
+                                          return ClaimStore(*store, welcome.cluster_id(),
+                                                            kWorkerRole);
+                                        }};
     status = RunSessions(session, &host, log.get(), [] { return stop_requested != 0; });
   }
   server.server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));

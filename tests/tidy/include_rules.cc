@@ -27,10 +27,11 @@ const std::vector<Owner> kOwners = {
      {"cluster/rocksdb_store.cc"},
      "RocksDB stays behind cluster/store.h: use Store, or extend cluster/rocksdb_store.cc"},
     {{"grpcpp/*", "grpc/*", "*.grpc.pb.h"},
-     {"cluster/rpc_status.*", "worker/*_edge.*", "worker/*service.*", "worker/session.*",
-      "worker/shard_exchange.*", "coordinator/*service.*", "coordinator/server.*",
+     {"cluster/rpc_status.*", "cluster/channel.*", "worker/*_edge.*", "worker/*service.*",
+      "worker/session.*", "worker/remote_shard.*", "coordinator/*service.*", "coordinator/server.*",
       "coordinator/worker_calls.*", "coordinator/cli/*", "*_main.cc", "tests/*"},
-     "gRPC is known to edges, services, sessions, exchanges and mains only: put the call "
+     "gRPC is known to channels, edges, services, sessions, remote shards and mains only: put the "
+     "call "
      "there and pass plain types on"},
     {{"cuda*", "cublas*", "cooperative_groups*", "cute/*", "cutlass/*"},
      {"tests/bazel/cuda_probe.cu"},

@@ -102,7 +102,7 @@ TEST_F(HostTest, AMeasureIsAnsweredWithTheCostOfEveryUnit) {
   EXPECT_EQ(answer.measured().units_size(), 4);
 }
 
-TEST_F(HostTest, AnInstalledStageRunsToItsEndAndSaysWhereItIs) {
+TEST_F(HostTest, AnInstalledStageRunsToItsEndAndTheLogSaysWhatItWas) {
   Send(InstallOf(SmallJob(), 1));
   EXPECT_EQ(WaitFor(WorkerMessage::kInstalled).installed().epoch(), 1u);
   Start(1);
@@ -110,7 +110,6 @@ TEST_F(HostTest, AnInstalledStageRunsToItsEndAndSaysWhereItIs) {
   EXPECT_EQ(WaitFor(WorkerMessage::kPrepared).prepared().step(), 3);
   EXPECT_EQ(WaitFor(WorkerMessage::kStopped).stopped().step(), 3);
   EXPECT_EQ(host_->Progress().job(), "small");
-  EXPECT_EQ(host_->Progress().step(), 3);
   const std::vector<WorkerLog> log = host_->TakeLog();
   ASSERT_FALSE(log.empty());
   EXPECT_EQ(log[0].job(), "small");

@@ -91,8 +91,13 @@ class SessionTest : public ::testing::Test {
 
   void Run(const std::string& address, absl::Status on_welcome = absl::OkStatus()) {
     options_ = {.coordinator = address,
+                .hello =
+                    [] {
+                      Hello hello;
+                      hello.set_worker("w-1");
+                      return hello;
+                    },
                 .on_welcome = [on_welcome](const Welcome&) { return on_welcome; }};
-    options_.hello.set_worker("w-1");
     thread_ = std::thread([this] {
       ended_ = RunSessions(options_, &host_, log_.get(), [this] { return stop_.load(); });
     });
