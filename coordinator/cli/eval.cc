@@ -24,9 +24,11 @@ absl::StatusOr<EvaluateProgress> Evaluate(const Client& client, const EvaluateRe
   grpc::ClientContext context;
   const auto reader = client.stub().Evaluate(&context, request);
   EvaluateProgress last;
+  std::string said;
   ProgressLine line("evaluating");
   CAROUSEL_RETURN_IF_ERROR(ReadAll<EvaluateProgress>(
       client, &context, reader.get(), [&](const EvaluateProgress& progress) {
+        Warn(progress.warning(), &said);
         last = progress;
         line.Update(progress.tokens(), progress.total_tokens(),
                     progress.has_bits_per_byte()

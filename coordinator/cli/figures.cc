@@ -71,10 +71,14 @@ std::string ProgressText(const Job& job) {
   return text;
 }
 
+bool HasMeasuredBubble(const Job& job) {
+  return job.measured_bubble_ratio() != 0 || job.tokens_per_second() > 0;
+}
+
 std::string BubbleText(const Job& job) {
-  const double measured = job.measured_bubble_ratio();
-  return absl::StrCat("bubble ", measured == 0 ? "-" : Percent(std::max(0.0, measured)),
-                      ", predicted ", Percent(job.predicted_bubble_ratio()));
+  const std::string measured =
+      HasMeasuredBubble(job) ? Percent(std::max(0.0, job.measured_bubble_ratio())) : "-";
+  return absl::StrCat("bubble ", measured, ", predicted ", Percent(job.predicted_bubble_ratio()));
 }
 
 std::string PlanText(const Job& job) {

@@ -20,6 +20,8 @@ std::string Perplexity(double loss);      // 8.36
 // "step 12/440  loss 2.1234  perplexity 8.36  49,152 tokens  12,345 tokens/s  eta 3 min 20 s"
 std::string ProgressText(const Job& job);
 
+// Does the job's bubble come from a step that ran? One stage alone may measure none at all.
+bool HasMeasuredBubble(const Job& job);
 // "bubble 12 %, predicted 10 %", with a dash for what was not measured.
 std::string BubbleText(const Job& job);
 

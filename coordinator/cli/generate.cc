@@ -72,11 +72,14 @@ Outcome Generate(const Program& program, const GenerateOptions& options) {
   grpc::ClientContext context;
   const auto reader = served.client().stub().Generate(&context, request);
   {
+    std::string said;
     TextWriter writer(program.output, options.raw);
     if (table) writer.Add(options.prompt);
-    CAROUSEL_RETURN_IF_ERROR(ReadAll<GeneratedText>(
-        served.client(), &context, reader.get(),
-        [&](const GeneratedText& piece) { return writer.Add(piece.text()); }));
+    CAROUSEL_RETURN_IF_ERROR(ReadAll<GeneratedText>(served.client(), &context, reader.get(),
+                                                    [&](const GeneratedText& piece) {
+                                                      Warn(piece.warning(), &said);
+                                                      return writer.Add(piece.text());
+                                                    }));
   }
   if (table && !options.raw) std::printf("\n");
   return ExitCode::kOk;

@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
 #include "cluster/job/job_file.h"
+#include "coordinator/cli/figures.h"
 
 namespace carousel {
 namespace {
@@ -93,7 +94,7 @@ ordered_json ToJsonDocument(const Message& message) {
 ordered_json JobToJson(const Job& job) {
   ordered_json document = ToJsonDocument(job);
   if (job.step() == 0) document["loss"] = nullptr;
-  if (job.measured_bubble_ratio() == 0) document["measured_bubble_ratio"] = nullptr;
+  if (!HasMeasuredBubble(job)) document["measured_bubble_ratio"] = nullptr;
   if (job.tokens_per_second() == 0) {
     document["tokens_per_second"] = nullptr;
     document["eta_seconds"] = nullptr;

@@ -1,6 +1,9 @@
 #include "coordinator/cli/server_options.h"
 
+#include <cstdio>
+
 #include "absl/strings/str_cat.h"
+#include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/interrupts.h"
 
@@ -36,6 +39,12 @@ absl::StatusOr<Served> Serve(const Program& program, const ServerOptions& option
   CAROUSEL_RETURN_IF_ERROR(
       served.cluster->StartWorkers({.workers = 1, .threads = options.threads}, NeverAbandoned));
   return served;
+}
+
+void Warn(const std::string& warning, std::string* said) {
+  if (warning.empty() || warning == *said) return;
+  std::fprintf(stderr, "carousel: %s\n", Printable(warning).c_str());
+  *said = warning;
 }
 
 absl::StatusOr<std::string> OnlyJob(const Client& client, const std::string& job) {

@@ -33,6 +33,9 @@ void AddThreadsOption(CLI::App* verb, ServerOptions* options);
 absl::StatusOr<Served> Serve(const Program& program, const ServerOptions& options,
                              bool with_workers);
 
+// Says on stderr, once, that a newer checkpoint could not be used; `said` is what was said already.
+void Warn(const std::string& warning, std::string* said);
+
 // The job itself, or with an empty `job` the only one there is; kNotFound lists what there is.
 absl::StatusOr<std::string> OnlyJob(const Client& client, const std::string& job);
 

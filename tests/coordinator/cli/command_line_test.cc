@@ -77,7 +77,7 @@ TEST_F(CommandLine, IsRefusedWithWhatWasMeant) {
       {{"eval", "tiny-1", "--threads", "2"}, 2, {"--threads", "--state"}},
       {{"generate", "tiny-1", "--threads", "2"}, 2, {"--threads", "--state"}},
       {{"generate", "tiny-1", "--raw", "-o", "json"}, 2, {"--raw", "--output"}},
-      {{"get", "jobs", "--state", "s", "--coordinator", "127.0.0.1:1"}, 2, {"--state excludes"}},
+      {{"get", "jobs", "--state", "s", "--coordinator", "127.0.0.1:1"}, 2, {"excludes", "--state"}},
       {{"get", "nodes", "--state", "s"}, 2, {"not expected: \"--state\""}},
       {{"logs", "-o", "xml"}, 2, {"--output", "xml", "json"}},
       {{"resume", "tiny-1", "--dataset"}, 2, {"--dataset"}},

@@ -52,6 +52,9 @@ TEST(Figures, ABubbleThatWasNotMeasuredIsADash) {
   EXPECT_EQ(BubbleText(job), "bubble -, predicted 25 %");
   job.set_measured_bubble_ratio(0.3);
   EXPECT_EQ(BubbleText(job), "bubble 30 %, predicted 25 %");
+  job.set_measured_bubble_ratio(0);
+  job.set_tokens_per_second(1000);  // measured: there was none
+  EXPECT_EQ(BubbleText(job), "bubble 0 %, predicted 25 %");
 }
 
 }  // namespace

@@ -138,16 +138,16 @@ TEST_F(Service, AResumeThatWaitsSaysWhatFor) {
 
 TEST_F(Service, LogsShowWhatAWorkerSaid) {
   const std::string job = Trained();
-  bool said = false;
-  std::string all;
-  for (const json& entry : Lines(Run({"logs"}, "json").out)) {
-    const std::string line = entry["line"];
-    // After time and level: who speaks.
-    said |= line.find(" worker " + service_.WorkerId(0) + ": ") ==
-            std::string("2026-11-24T10:07:12.345Z INFO ").size();
-    all += line + "\n";
-  }
-  EXPECT_TRUE(said) << all;
+  // After time and level: who speaks. It comes with the worker's next heartbeat.
+  const size_t speaker = std::string("2026-11-24T10:07:12.345Z INFO ").size();
+  const auto said = [&] {
+    const std::vector<json> entries = Lines(Run({"logs", job}, "json").out);
+    return std::any_of(entries.begin(), entries.end(), [&](const json& entry) {
+      return entry["line"].get<std::string>().find(" worker " + service_.WorkerId(0) + ": ") ==
+             speaker;
+    });
+  };
+  EXPECT_TRUE(Eventually(said)) << Run({"logs"}, "table").out;
 }
 
 TEST_F(Service, AJobWhoseDatasetMovedGoesOnFromWhereItIsSaidToLie) {
