@@ -131,8 +131,9 @@ TEST_F(CoreCheckpointsTest, StopsIfTheDiskIsFullAtACommitAndLosesNothing) {
     cluster.RunToStep(job, 6);
     ASSERT_EQ(cluster.View(job).committed_step(), 4);
 
-    // The event of the last Prepared is the first commit, its checkpoint's the second.
-    cluster.store().FailAfter(1, lands);
+    // The event of the last Prepared is the first commit, its checkpoint's the second. The third
+    // would succeed, and must not come: its event would take the place of one that may have landed.
+    cluster.store().FailAfter(1, lands, /*failures=*/1);
     cluster.Settle();
 
     EXPECT_EQ(cluster->broken().code(), absl::StatusCode::kResourceExhausted);

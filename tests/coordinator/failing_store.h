@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,8 +19,10 @@ class FailingStore : public Store {
  public:
   explicit FailingStore(Store* store) : store_(store) {}
 
-  void FailAfter(int commits, bool last_lands) {
+  // `failures`: after so many it works again, as a disk does where space was made.
+  void FailAfter(int commits, bool last_lands, int failures = std::numeric_limits<int>::max()) {
     left_ = commits;
+    failures_ = failures;
     last_lands_ = last_lands;
   }
   void Repair() { left_ = -1; }
@@ -33,6 +36,7 @@ class FailingStore : public Store {
       --left_;
       return store_->Commit(batch);
     }
+    if (--failures_ == 0) Repair();
     if (std::exchange(last_lands_, false)) CAROUSEL_RETURN_IF_ERROR(store_->Commit(batch));
     return absl::ResourceExhaustedError("no space left on device");
   }
@@ -51,7 +55,8 @@ class FailingStore : public Store {
 
  private:
   Store* const store_;
-  int left_ = -1;  // commits that still succeed; -1: all
+  int left_ = -1;     // commits that still succeed; -1: all
+  int failures_ = 0;  // that are still to come after them
   bool last_lands_ = false;
   bool fail_reads_ = false;
 };

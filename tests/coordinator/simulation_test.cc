@@ -56,6 +56,9 @@ class History {
   void Heal() {
     for (int round = 0; round < 20; ++round) {
       cluster_.AttachAll(kWorkers);
+      cluster_.clock().Advance(kSuspicionSeconds);  // what was suspected is acted upon
+      cluster_.Heartbeats();
+      cluster_->Tick();
       for (const std::string& job : jobs_) Resume(job);
       cluster_.Settle(random_());
     }
