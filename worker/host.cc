@@ -27,6 +27,13 @@ absl::StatusOr<std::vector<UnitCost>> CostsOf(const JobSpec& job, kernels::Backe
   return MeasureUnitCosts(job, backend);
 }
 
+// Who is silent is for the coordinator to say, who then places no stage on it any more: between
+// workers a connection gives up only after the coordinator would have.
+LeaseTerms AmongWorkers(LeaseTerms lease) {
+  lease.stop_after = lease.dead_after + lease.heartbeat_every;
+  return lease;
+}
+
 }  // namespace
 
 WorkerHost::~WorkerHost() {
@@ -128,7 +135,7 @@ absl::StatusOr<std::unique_ptr<StageRunner>> WorkerHost::BuildRunner(const Insta
                                    .cancelled = [let_go] { return let_go->load(); }};
   {
     MutexLock lock(&send_mutex_);
-    environment.lease = lease_;
+    environment.lease = AmongWorkers(lease_);
   }
   log_.Write(
       LogLevel::kInfo, plan.job(),
