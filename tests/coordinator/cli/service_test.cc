@@ -125,7 +125,7 @@ TEST_F(Service, GeneratedPiecesMakeTheTextThatIsShown) {
 }
 
 TEST_F(Service, AResumeThatWaitsSaysWhatFor) {
-  const std::string job = Submitted("300");
+  const std::string job = Submitted("2000");
   ASSERT_TRUE(service_.WaitForStep(job, 1));
   ASSERT_EQ(Run({"pause", job}, "json").code, 0);
 
@@ -152,7 +152,7 @@ TEST_F(Service, LogsShowWhatAWorkerSaid) {
 
 TEST_F(Service, AJobWhoseDatasetMovedGoesOnFromWhereItIsSaidToLie) {
   // Given a job that is paused,
-  const std::string job = Submitted("300");
+  const std::string job = Submitted("2000");
   ASSERT_TRUE(service_.WaitForStep(job, 3));
   ASSERT_EQ(Run({"pause", job}, "json").code, 0);
   std::filesystem::rename(dataset_, folder_ / "moved");
