@@ -56,6 +56,7 @@ const std::vector<Owner> kOwners = {
       "cluster/log.cc",               // the time of a line
       "cluster/mutex.h",              // waiting with a deadline
       "worker/executor.cc",           // where a step's time went
+      "worker/remote_shard.cc",       // a holder that falls silent
       "worker/session.cc",            // beats
       "worker/unit_costs.cc",         // measures
       "kernels/fma_peak.cc",          // measures
