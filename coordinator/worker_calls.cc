@@ -5,6 +5,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/channel.h"
 #include "cluster/log.h"
 #include "cluster/status_macros.h"
 
@@ -22,15 +23,6 @@ absl::StatusOr<FoundManifest> FindCheckpoint(const CoordinatorCore& core, const 
   if (found.manifest.step() == step) return found;
   return absl::NotFoundError(absl::StrCat("job ", job, " has no checkpoint of step ", step,
                                           "; `carousel get checkpoints ", job, "` lists them"));
-}
-
-std::unique_ptr<Worker::Stub> StubOf(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 6000);
-  return Worker::NewStub(
-      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
 }
 
 template <typename Request>
@@ -102,7 +94,7 @@ grpc::Status ForwardEvaluate(const CheckpointCall& call, const EvaluateRequest& 
   auto out = Filled<WorkerEvaluateRequest>(call);
   *out.mutable_request() = request;
   const auto worker_context = grpc::ClientContext::FromServerContext(*context);
-  const auto stub = StubOf(call.address);
+  const auto stub = Worker::NewStub(OpenChannel(call.address));
   return Forward(call, worker_context.get(), stub->Evaluate(worker_context.get(), out), writer);
 }
 
@@ -112,7 +104,7 @@ grpc::Status ForwardGenerate(const CheckpointCall& call, const GenerateRequest& 
   auto out = Filled<WorkerGenerateRequest>(call);
   *out.mutable_request() = request;
   const auto worker_context = grpc::ClientContext::FromServerContext(*context);
-  const auto stub = StubOf(call.address);
+  const auto stub = Worker::NewStub(OpenChannel(call.address));
   return Forward(call, worker_context.get(), stub->Generate(worker_context.get(), out), writer);
 }
 

@@ -57,7 +57,10 @@ absl::StatusOr<std::unique_ptr<Model>> LoadModel(const Request& request,
 absl::StatusOr<BatchReader> OpenHeldOut(const WorkerEvaluateRequest& request) {
   JobSpec job = request.spec();
   const std::string& other = request.request().dataset();
-  if (!other.empty()) job.mutable_data()->set_dataset(other);
+  if (!other.empty()) {
+    job.mutable_data()->clear_synthetic();
+    job.mutable_data()->set_dataset(other);
+  }
   CAROUSEL_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, Dataset::Open(job.data()));
   CAROUSEL_RETURN_IF_ERROR(other.empty() ? CheckDataset(*dataset, job)
                                          : CheckVocabulary(*dataset, job));

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cluster/channel.h"
 #include "cluster/rpc_status.h"
 #include "coordinator/cli/exit_code.h"
 
@@ -16,21 +17,11 @@ using std::chrono::duration;
 using std::chrono::duration_cast;
 using std::chrono::system_clock;
 
+constexpr double kSilenceSeconds = 20;  // of a coordinator that is given up
 constexpr int kMaxMessageBytes = 64 << 20;
 
 system_clock::time_point In(double seconds) {
   return system_clock::now() + duration_cast<system_clock::duration>(duration<double>(seconds));
-}
-
-std::shared_ptr<grpc::Channel> Open(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 5000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
 }  // namespace
@@ -52,7 +43,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& addre
     return UsageError(
         absl::StrCat("--coordinator ", address, ": is not host:port; for example 127.0.0.1:7070"));
   }
-  std::shared_ptr<grpc::Channel> channel = Open(address);
+  std::shared_ptr<grpc::Channel> channel = OpenChannel(
+      address, {.lease = TermsOf(kSilenceSeconds), .max_message_bytes = kMaxMessageBytes});
   if (!channel->WaitForConnected(In(kConnectSeconds))) {
     return UnreachableError(
         absl::StrCat("no coordinator answers at ", address, " (tried for ", kConnectSeconds,

@@ -1,7 +1,9 @@
 // Block-diagonal linear maps. Blocks of four, the q, k, v of the 2024 family, fill vectors that
 // hold several blocks; others are products, one a block.
 
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/typed.h"
@@ -11,8 +13,6 @@ namespace {
 
 constexpr int64_t kFour = 4;
 constexpr int64_t kTaskRows = 32;
-
-int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 #if defined(CAROUSEL_ISA_SCALAR)
 
@@ -185,6 +185,9 @@ void MapAllFours(Context& context, const Matrix& from, const T* weight, bool tra
 }  // namespace
 
 void Run(Context& context, const BlockLinearForward& op) {
+  KERNEL_CHECK(Holds(op.x, op.rows, op.blocks * op.in));
+  KERNEL_CHECK(Holds(op.weight, op.blocks * op.out * op.in));
+  KERNEL_CHECK(Holds(op.y, op.rows, op.blocks * op.out));
   Typed(op.x.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* weight = op.weight.As<T>();
@@ -208,6 +211,9 @@ void Run(Context& context, const BlockLinearForward& op) {
 }
 
 void Run(Context& context, const BlockLinearBackwardInput& op) {
+  KERNEL_CHECK(Holds(op.dy, op.rows, op.blocks * op.out));
+  KERNEL_CHECK(Holds(op.weight, op.blocks * op.out * op.in));
+  KERNEL_CHECK(Holds(op.dx, op.rows, op.blocks * op.in));
   Typed(op.dy.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* weight = op.weight.As<T>();
@@ -232,6 +238,9 @@ void Run(Context& context, const BlockLinearBackwardInput& op) {
 }
 
 void Run(Context& context, const BlockLinearBackwardWeight& op) {
+  KERNEL_CHECK(Holds(op.x, op.rows, op.blocks * op.in));
+  KERNEL_CHECK(Holds(op.dy, op.rows, op.blocks * op.out));
+  KERNEL_CHECK(Holds(op.dweight, op.blocks * op.out * op.in));
   if (op.rows == 0) return;
   Typed(op.x.data.dtype(), [&](auto zero) {
     using T = decltype(zero);

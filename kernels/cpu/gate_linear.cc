@@ -1,6 +1,6 @@
 // Narrow linear maps, bound by memory: x is read once for all outputs.
 
-#include "kernels/check.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/row_sum.h"
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/simd.h"
@@ -40,8 +40,10 @@ class Outputs {
       : count_(2 * shape.heads),
         outputs_(static_cast<Output<T>*>(
             context.Scratch(0, Context::kOperation, count_ * sizeof(Output<T>)))) {
-    KERNEL_CHECK(wi.size() == shape.heads * shape.in && wf.size() == wi.size());
-    KERNEL_CHECK(i.size() == shape.heads * shape.rows && f.size() == i.size());
+    KERNEL_CHECK(Holds(wi, shape.heads * shape.in));
+    KERNEL_CHECK(Holds(wf, shape.heads * shape.in));
+    KERNEL_CHECK(Holds(i, shape.rows * shape.heads));
+    KERNEL_CHECK(Holds(f, shape.rows * shape.heads));
     for (int64_t h = 0; h < shape.heads; ++h) {
       outputs_[h] = {wi.As<T>() + h * shape.in, i.As<T>() + h};
       outputs_[shape.heads + h] = {wf.As<T>() + h * shape.in, f.As<T>() + h};
@@ -145,6 +147,9 @@ template <class T, int64_t kCount, int64_t kVectors>
 }  // namespace
 
 void Run(Context& context, const GateLinearForward& op) {
+  KERNEL_CHECK(Holds(op.x, op.shape.rows, op.shape.in));
+  KERNEL_CHECK(Holds(op.bi, op.shape.heads));
+  KERNEL_CHECK(Holds(op.bf, op.shape.heads));
   Typed(op.x.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const int64_t rows = op.shape.rows, in = op.shape.in, heads = op.shape.heads;
@@ -175,6 +180,7 @@ void Run(Context& context, const GateLinearForward& op) {
 }
 
 void Run(Context& context, const GateLinearBackwardInput& op) {
+  KERNEL_CHECK(Holds(op.dx, op.shape.rows, op.shape.in));
   Typed(op.dx.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     // Weights of so many columns stay in the first-level cache while rows go by.
@@ -197,6 +203,9 @@ void Run(Context& context, const GateLinearBackwardInput& op) {
 }
 
 void Run(Context& context, const GateLinearBackwardWeight& op) {
+  KERNEL_CHECK(Holds(op.x, op.shape.rows, op.shape.in));
+  KERNEL_CHECK(Holds(op.dbi, op.shape.heads));
+  KERNEL_CHECK(Holds(op.dbf, op.shape.heads));
   Typed(op.x.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     constexpr int64_t kRows = 32;  // read along, a block at a time

@@ -1,13 +1,20 @@
 // Linear maps by kernels/cpu/matmul.h.
 
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/row_sum.h"
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/typed.h"
 
 namespace carousel::kernels::CAROUSEL_ISA {
+
 void Run(Context& context, const LinearForward& op) {
+  KERNEL_CHECK(Holds(op.x, op.rows, op.in));
+  KERNEL_CHECK(Holds(op.weight, op.out * op.in));
+  KERNEL_CHECK(IsEmptyOrHolds(op.bias, op.out));
+  KERNEL_CHECK(op.residual.data.empty() || Holds(op.residual, op.rows, op.out));
+  KERNEL_CHECK(Holds(op.y, op.rows, op.out));
   Typed(op.x.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     Product<T> product;
@@ -26,6 +33,9 @@ void Run(Context& context, const LinearForward& op) {
 }
 
 void Run(Context& context, const LinearBackwardInput& op) {
+  KERNEL_CHECK(Holds(op.dy, op.rows, op.out));
+  KERNEL_CHECK(Holds(op.weight, op.out * op.in));
+  KERNEL_CHECK(Holds(op.dx, op.rows, op.in));
   Typed(op.dy.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
     Product<T> product;
@@ -42,6 +52,10 @@ void Run(Context& context, const LinearBackwardInput& op) {
 }
 
 void Run(Context& context, const LinearBackwardWeight& op) {
+  KERNEL_CHECK(Holds(op.x, op.rows, op.in));
+  KERNEL_CHECK(Holds(op.dy, op.rows, op.out));
+  KERNEL_CHECK(Holds(op.dweight, op.out * op.in));
+  KERNEL_CHECK(IsEmptyOrHolds(op.dbias, op.out));
   if (op.rows == 0) return;
   Typed(op.x.data.dtype(), [&](auto zero) {
     using T = decltype(zero);

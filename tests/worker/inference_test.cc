@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 
+#include "cluster/data/builder.h"
 #include "cluster/data/dataset.h"
 #include "cluster/data/tokenizer.h"
+#include "tests/cluster/temporary_folder.h"
 #include "tests/worker/saved_model.h"
 
 namespace carousel {
@@ -114,6 +117,31 @@ TEST_P(InferenceTest, ADatasetThatIsNotTheJobsIsNotMeasuredAsIfItWere) {
 
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
   EXPECT_THAT(std::string(refused.message()), HasSubstr("the job was made with 0123"));
+}
+
+// The model was trained on a made-up corpus; another one is named for the evaluation.
+TEST_P(InferenceTest, AnotherDatasetTakesThePlaceOfAMadeUpOne) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "text") << std::string(2000, 'a');
+  BuildOptions options;
+  options.inputs = {folder / "text"};
+  options.output = folder / "dataset";
+  options.held_out_block_tokens = 256;
+  options.held_out_every = 2;
+  ASSERT_TRUE(BuildDataset(options).ok());
+  ASSERT_TRUE(model_.job().data().has_synthetic());
+  WorkerEvaluateRequest request = RequestOf<WorkerEvaluateRequest>();
+  request.mutable_request()->set_dataset(options.output);
+
+  EvaluateProgress last;
+  const absl::Status status =
+      EvaluateCheckpoint(request, Parts(), [&](const EvaluateProgress& progress) {
+        last = progress;
+        return true;
+      });
+
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_GT(last.tokens(), 256);
 }
 
 TEST_P(InferenceTest, TheLikeliestTextIsWhatAForwardOverTheWholeOfItFindsLikeliest) {
