@@ -12,8 +12,8 @@ constexpr int64_t ChunksPerSequence(int64_t sequence_length, int64_t chunk_lengt
   return (sequence_length + chunk_length - 1) / chunk_length;
 }
 
-// The most that micro-batches times segments of one step may be: a stage's list has three operations
-// for each, and lists of all stages travel in one message.
+// The most that micro-batches times segments of one step may be: a stage's list has three
+// operations for each, and lists of all stages travel in one message.
 inline constexpr int64_t kMaxStepSegments = int64_t{1} << 16;
 
 // Steps [begin, end) of a sequence.
