@@ -52,7 +52,7 @@ absl::StatusOr<JobSpec> ResolveJob(const JobSpec& job, const ResolveOptions& opt
 
 // Version of the CPU kernels' definition. Raised by any change of a bit: a job of another version
 // is refused.
-inline constexpr int64_t kKernelVersion = 1;
+inline constexpr int64_t kKernelVersion = 2;
 
 // G: the smallest power of two that is at least `max_replicas`.
 int64_t GradientLeaves(int64_t max_replicas);

@@ -63,9 +63,9 @@ numerics.micro_batch_size=1:4
 numerics.chunk_length=2:64
 numerics.max_replicas=1:1
 numerics.seed=1:0
-numerics.kernel_version=1:1
+numerics.kernel_version=1:2
 )");
-  EXPECT_EQ(ContractHash(With({})), "a747c6b5c9186f6982ca576fd559f9dd");
+  EXPECT_EQ(ContractHash(With({})), "34342278eb569ceb1639ecb29af6c895");
 }
 
 TEST(ContractTest, WhatFixesNoBitIsNotInIt) {

@@ -265,7 +265,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "j:21:17: numerics.chunk_length: 2048 is above the limit of 1,024"},
         Malformed{
             "  chunk_length: 64", "  kernel_version: 99",
-            "j:21:19: numerics.kernel_version: 99 is not this build's version, 1; leave it out; "
+            "j:21:19: numerics.kernel_version: 99 is not this build's version, 2; leave it out; "
             "a job of another version needs the build that wrote it"},
         Malformed{
             "pipeline: {stages: 2, segments: 2}", "pipeline: {stages: 7}",

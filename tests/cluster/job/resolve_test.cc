@@ -80,7 +80,7 @@ numerics:
   chunk_length: 64
   max_replicas: 1
   seed: 0
-  kernel_version: 1
+  kernel_version: 2
 pipeline:
   stages: 0
   schedule: auto
