@@ -163,8 +163,8 @@ TEST_F(CoreTest, RefusesToResumeAJobOfOtherKernels) {
 
   EXPECT_EQ(
       Resume(job).message(),
-      "job lm-1 is PAUSED: its contract has numerics.kernel_version 2 and this build computes "
-      "version 1; resume it with the build that it was submitted to");
+      "job lm-1 is PAUSED: its contract has numerics.kernel_version 3 and this build computes "
+      "version 2; resume it with the build that it was submitted to");
 }
 
 TEST_F(CoreTest, TakesAMovedDatasetAndAnotherCheckpointPolicyAtAResume) {

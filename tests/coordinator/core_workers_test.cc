@@ -142,7 +142,7 @@ TEST_F(CoreWorkersTest, RefusesAWorkerOfAnotherBuild) {
 
   EXPECT_EQ(
       cluster_->Join(99, other_kernels).message(),
-      "worker w9 computes kernel version 2 and this coordinator plans for version 1: its sums "
+      "worker w9 computes kernel version 3 and this coordinator plans for version 2: its sums "
       "would be others; start worker and coordinator of the same build");
   EXPECT_EQ(cluster_->Join(99, other_version).message(),
             "worker w9 is of version '0.0.9' and this coordinator of version '0.1.0': start worker "
