@@ -4,6 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -14,14 +15,17 @@ namespace carousel {
 struct ChannelTerms {
   LeaseTerms lease;                 // a ping every heartbeat_every, answered within ping_timeout
   int max_message_bytes = 4 << 20;  // larger ones are refused on arrival
-  bool own_connection = true;       // bulk bytes must not stand in front of heartbeats
 };
 
 inline std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address,
                                                   const ChannelTerms& terms = {}) {
   const LeaseTerms& lease = terms.lease;
   grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, terms.own_connection ? 1 : 0);
+  // A connection of its own: bulk bytes must not stand in front of heartbeats. For as long as the
+  // channel lives, even if pings are all that it carries: by default it would end after half an
+  // hour.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, std::numeric_limits<int>::max());
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(lease.heartbeat_every * 1000));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(lease.ping_timeout() * 1000));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

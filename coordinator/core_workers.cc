@@ -153,14 +153,20 @@ void CoordinatorCore::Receive(uint64_t session, const WorkerMessage& message) {
 }
 
 void CoordinatorCore::Suspect(const std::string& job, const Event& event) {
-  suspicions_.try_emplace(job, Suspicion{event, options_.clock->Now() + kSuspicionSeconds});
+  const Suspicion suspicion{event, options_.clock->Now() + kSuspicionSeconds};
+  const auto [known, first] = suspicions_.try_emplace(job, suspicion);
+  const bool of_a_run_before =
+      known->second.event.stage_failed().epoch() != event.stage_failed().epoch();
+  if (of_a_run_before) known->second = suspicion;
 }
 
 void CoordinatorCore::Tick() {
   const double now = options_.clock->Now();
   const std::map<std::string, Suspicion> suspicions = suspicions_;
   for (const auto& [job, suspicion] : suspicions) {
-    if (now >= suspicion.until) Handle(suspicion.event).IgnoreError();  // broken_, or over already
+    if (now < suspicion.until) continue;
+    suspicions_.erase(job);
+    Handle(suspicion.event).IgnoreError();  // broken_, or over already
   }
   for (const std::string& worker : leases_.Dead(now)) {
     const Attached attached = workers_[worker];

@@ -153,7 +153,7 @@ grpc::Status CoordinatorService::ResumeJob(Context* context, const ResumeJobRequ
     return job.state() == RUNNING || IsAtRest(job.state());
   });
   if (!view.ok()) return ToGrpcStatus(view.status());
-  if (view->state() == FAILED || view->state() == PAUSED) {
+  if (view->state() != RUNNING && view->state() != DONE) {
     return ToGrpcStatus(absl::FailedPreconditionError(absl::StrCat(
         "job ", view->job(), " is ", JobState_Name(view->state()), " again: ", view->reason())));
   }

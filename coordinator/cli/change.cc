@@ -64,7 +64,10 @@ Outcome Stop(const Program& program, const ChangeOptions& options,
   JobRequest request;
   request.set_job(options.job);
   CAROUSEL_ASSIGN_OR_RETURN(const Job job, Await(*client, method, request, options.timeout));
-  return Show(program, job);
+  CAROUSEL_ASSIGN_OR_RETURN(const ExitCode shown, Show(program, job));
+  if (job.state() != FAILED) return shown;
+  std::fprintf(stderr, "it failed on the way: %s\n", Printable(job.reason()).c_str());
+  return ExitCodeOf(FAILED);
 }
 
 Outcome Resume(const Program& program, const ChangeOptions& options) {

@@ -124,6 +124,39 @@ TEST_F(CoreWorkersTest, ReportsTheCauseOfABrokenEdgeEvenIfTheEdgeIsReportedFirst
   EXPECT_NE(cluster_.View(job).reason().find("blocks.0 is not finite"), std::string::npos);
 }
 
+// While a job starts, one stage may suspect a neighbour and another find the checkpoint damaged: the
+// job starts anew, and what was suspected of the run before must not hide a broken edge of this one.
+TEST_F(CoreWorkersTest, ASuspicionOfTheRunBeforeHidesNothingOfThisOne) {
+  cluster_.AttachAll(2);
+  JobSpec spec = TinyJob("lm", 1000);
+  spec.mutable_checkpoint()->set_every_steps(2);
+  const std::string job = cluster_.Submit(spec);
+  cluster_.RunToStep(job, 5);
+  ASSERT_TRUE(Pause(job).ok());
+  cluster_.Settle();
+  ASSERT_TRUE(Resume(job).ok());
+  const auto send = [&](const std::string& from, bool damaged) {
+    WorkerMessage message;
+    message.mutable_failure()->set_job(job);
+    message.mutable_failure()->set_epoch(cluster_.View(job).epoch());
+    if (damaged) message.mutable_failure()->set_restore_unreadable(true);
+    if (!damaged) message.mutable_failure()->set_lost_worker("w1");
+    cluster_.SendFrom(from, message);
+  };
+  const uint64_t before = cluster_.View(job).epoch();
+  send("w2", /*damaged=*/false);
+  send("w1", /*damaged=*/true);
+  ASSERT_GT(cluster_.View(job).epoch(), before);
+  cluster_.RunToStep(job, cluster_.View(job).step() + 1);
+  ASSERT_EQ(cluster_.StateOf(job), RUNNING);
+
+  send("w2", /*damaged=*/false);
+  cluster_.clock().Advance(2);
+  cluster_->Tick();
+
+  EXPECT_EQ(cluster_.StateOf(job), PAUSED);
+}
+
 TEST_F(CoreWorkersTest, RefusesAWorkerOfAnotherCluster) {
   Hello hello = HelloOf("w9");
   hello.set_cluster_id("elsewhere");
