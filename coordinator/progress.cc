@@ -63,6 +63,11 @@ absl::Status JobProgress::CheckReport(int stage, const StepReport& report) const
       return wrong(absl::StrCat(" with a time of ", seconds, " s"));
     }
   }
+  for (double figure : {report.loss(), report.grad_norm(), report.learning_rate()}) {
+    if (!std::isfinite(figure)) {
+      return wrong(absl::StrCat(" with a loss, norm or rate of ", figure));
+    }
+  }
   return absl::OkStatus();
 }
 

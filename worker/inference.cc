@@ -123,6 +123,11 @@ absl::Status GenerateText(const WorkerGenerateRequest& request, const InferenceP
                           const std::function<bool(const std::string&)>& text) {
   const JobSpec& job = request.spec();
   CAROUSEL_RETURN_IF_ERROR(CheckTokensAreBytes(job.data()));
+  if (job.model().vocab_size() < ByteTokenizer::kVocabulary) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "model.vocab_size: ", job.model().vocab_size(), " tokens are fewer than the ",
+        ByteTokenizer::kVocabulary, " of text in bytes: this model was trained on other tokens"));
+  }
   // One step of one sequence at a time; two borders, because a step reads one and writes the other.
   StageCapacity capacity = CapacityOf(job, 1, 1);
   capacity.sequence_length = 1;

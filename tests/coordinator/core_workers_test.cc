@@ -124,8 +124,9 @@ TEST_F(CoreWorkersTest, ReportsTheCauseOfABrokenEdgeEvenIfTheEdgeIsReportedFirst
   EXPECT_NE(cluster_.View(job).reason().find("blocks.0 is not finite"), std::string::npos);
 }
 
-// While a job starts, one stage may suspect a neighbour and another find the checkpoint damaged: the
-// job starts anew, and what was suspected of the run before must not hide a broken edge of this one.
+// While a job starts, one stage may suspect a neighbour and another find the checkpoint damaged:
+// the job starts anew, and what was suspected of the run before must not hide a broken edge of this
+// one.
 TEST_F(CoreWorkersTest, ASuspicionOfTheRunBeforeHidesNothingOfThisOne) {
   cluster_.AttachAll(2);
   JobSpec spec = TinyJob("lm", 1000);

@@ -132,12 +132,14 @@ TEST(Progress, TakesNothingFromAReportThatCannotBe) {
   const auto message_of = [&](const StepReport& report) {
     return std::string(progress.Report(1, report).message());
   };
-  StepReport units = ReportOf(1, 4), first = units, digest = units, tokens = units, time = units;
+  StepReport units = ReportOf(1, 4), first = units, digest = units, tokens = units, time = units,
+             loss = units;
   units.mutable_unit_digests()->RemoveLast();
   first.set_first_unit(2);
   digest.set_unit_digests(2, "short");
   tokens.set_tokens(-1);
   time.set_seconds(std::numeric_limits<double>::quiet_NaN());
+  loss.set_loss(std::numeric_limits<double>::infinity());
 
   EXPECT_EQ(message_of(ReportOf(1, 3)), "worker w2 reported step 3 where 4 is next");
   EXPECT_EQ(message_of(ReportOf(1, 5)), "worker w2 reported step 5 where 4 is next");
@@ -149,6 +151,7 @@ TEST(Progress, TakesNothingFromAReportThatCannotBe) {
   EXPECT_EQ(message_of(digest), "worker w2 reported step 4 with a digest of 5 bytes");
   EXPECT_EQ(message_of(tokens), "worker w2 reported step 4 with -1 tokens of at most 2048");
   EXPECT_EQ(message_of(time), "worker w2 reported step 4 with a time of nan s");
+  EXPECT_EQ(message_of(loss), "worker w2 reported step 4 with a loss, norm or rate of inf");
   EXPECT_TRUE(progress.Report(1, ReportOf(1, 4)).ok()) << "what was refused left no trace";
 }
 

@@ -173,6 +173,19 @@ TEST_P(InferenceTest, TheLikeliestTextIsWhatAForwardOverTheWholeOfItFindsLikelie
   }
 }
 
+TEST_P(InferenceTest, AModelOfFewerTokensThanBytesIsNotAskedForText) {
+  WorkerGenerateRequest request = RequestOf<WorkerGenerateRequest>();
+  request.mutable_spec()->mutable_model()->set_vocab_size(100);
+  request.mutable_request()->set_prompt("z");
+  request.mutable_request()->set_max_tokens(1);
+
+  const absl::Status refused =
+      GenerateText(request, Parts(), [](const std::string&) { return true; });
+
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("model.vocab_size: 100 tokens"));
+}
+
 TEST_P(InferenceTest, TheSameSeedGivesTheSameTextAndAnotherAnother) {
   const std::string once = *Generate("a", 16, /*temperature=*/1, /*seed=*/5);
 
