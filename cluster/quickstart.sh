@@ -111,7 +111,6 @@ heading "a sample"
 
 heading "where to look next"
 cat <<END
-Again, with other workers (the same bits):   ./cluster/quickstart.sh --workers 2
 Longer:                                      ./cluster/quickstart.sh --steps 2000
 More text from this model:                   $carousel generate --state $state --prompt "Time \\\\" --temperature 0.9
 Another job, nothing to prepare:             $carousel local cluster/jobs/smoke.yaml
