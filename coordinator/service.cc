@@ -42,11 +42,7 @@ absl::StatusOr<ResumeChanges> ChangesOf(const ResumeJobRequest& request, JobSpec
   *spec.mutable_pipeline() = changes.pipeline;
   spec.mutable_checkpoint()->MergeFrom(request.checkpoint());
   ResolveOptions options;
-  if (!request.dataset().empty()) {
-    if (!spec.data().has_dataset()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "dataset: job ", request.job(), " trains on synthetic data; leave the field empty"));
-    }
+  if (!request.dataset().empty() && spec.data().has_dataset()) {  // else the core refuses it
     spec.mutable_data()->set_dataset(request.dataset());
     options.probe_dataset = probe;  // refuses another digest than the job's
   }
