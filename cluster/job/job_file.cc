@@ -39,7 +39,9 @@ const YamlDialect& JobDialect() {
   static const auto& dialect =
       *new YamlDialect{{{"ScheduleKind", "1f1b", "ONE_F_ONE_B"},
                         {"ScheduleKind", "auto", "SCHEDULE_KIND_UNSPECIFIED"},
-                        {"WeightDecayRule", "kernel-only", "KERNEL_ONLY"}}};
+                        {"WeightDecayRule", "kernel-only", "KERNEL_ONLY"}},
+                       {{"data.dataset", {"data.synthetic"}},
+                        {"data.synthetic", {"data.dataset", "data.dataset_digest"}}}};
   return dialect;
 }
 
@@ -49,7 +51,7 @@ JobDraft ParseJob(std::string_view text, const std::string& source,
   std::optional<YamlNode> document = ParseYaml(text, source, &draft.faults);
   draft.readable = document && document->kind == YamlNode::Kind::kMap;
   if (!document) return draft;
-  ApplyOverrides(overrides, &*document, &draft.faults);
+  ApplyOverrides(overrides, JobDialect(), &*document, &draft.faults);
   LoadYaml(*document, JobDialect(), &draft.job, &draft.places, &draft.faults);
   return draft;
 }

@@ -16,7 +16,8 @@
 
 namespace carousel {
 
-// What job files call things: 1f1b, auto.
+// What job files call things: 1f1b, auto. And that a source of data named by --set takes the place
+// of the file's.
 const YamlDialect& JobDialect();
 
 // A job as written: loaded, not yet resolved. `source` names the text in messages.

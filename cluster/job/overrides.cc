@@ -74,7 +74,21 @@ YamlNode* Child(const std::string& name, const Place& place, YamlNode* map) {
   return &map->entries.back().value;
 }
 
-void Apply(const Override& change, YamlNode* document, Faults* faults) {
+void Remove(std::string_view path, YamlNode* map) {
+  const size_t dot = path.find('.');
+  const auto is_named = [name = path.substr(0, dot)](const YamlEntry& entry) {
+    return entry.key.text == name;
+  };
+  if (dot == std::string_view::npos) {
+    std::erase_if(map->entries, is_named);
+    return;
+  }
+  for (YamlEntry& entry : map->entries) {
+    if (is_named(entry)) Remove(path.substr(dot + 1), &entry.value);
+  }
+}
+
+void Apply(const Override& change, const YamlDialect& dialect, YamlNode* document, Faults* faults) {
   const Place place{change.flag, 0, 0};
   const auto steps = ParsePath(change.path);
   if (!steps) {
@@ -111,6 +125,10 @@ void Apply(const Override& change, YamlNode* document, Faults* faults) {
     node = &node->items[*step.index];
   }
   *node = *std::move(value);
+  for (const auto& [path_of_one, replaced] : dialect.replacements) {
+    if (path_of_one != change.path) continue;
+    for (const std::string& other : replaced) Remove(other, document);
+  }
 }
 
 }  // namespace
@@ -129,9 +147,10 @@ Override StepsOverride(std::string_view steps) {
   return {"--steps " + std::string(steps), "steps", std::string(steps)};
 }
 
-void ApplyOverrides(const std::vector<Override>& overrides, YamlNode* document, Faults* faults) {
+void ApplyOverrides(const std::vector<Override>& overrides, const YamlDialect& dialect,
+                    YamlNode* document, Faults* faults) {
   if (document->kind != YamlNode::Kind::kMap) return;  // the loader says so
-  for (const Override& change : overrides) Apply(change, document, faults);
+  for (const Override& change : overrides) Apply(change, dialect, document, faults);
 }
 
 absl::Status OverrideMessage(const std::vector<Override>& overrides, std::string_view allowed,
@@ -146,7 +165,7 @@ absl::Status OverrideMessage(const std::vector<Override>& overrides, std::string
   // Through YAML and back, which is exact, so that an index reaches into an existing list.
   auto document = ParseYaml(ToYaml(*message, dialect), "", &faults);
   CAROUSEL_CHECK(document.has_value());
-  ApplyOverrides(overrides, &*document, &faults);
+  ApplyOverrides(overrides, dialect, &*document, &faults);
   std::unique_ptr<google::protobuf::Message> changed(message->New());
   FieldPlaces places;
   LoadYaml(*document, dialect, changed.get(), &places, &faults);

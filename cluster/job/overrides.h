@@ -1,9 +1,11 @@
 // Single fields set from outside a job file: `--set path=value`, `--steps N`.
 //
 // A path names a field (`pipeline.stages`), or one element of a list (`model.slstm_at[1]`); the
-// value is read as YAML (`model.slstm_at=[1, 3]`). Overrides are applied to the parsed document,
-// so what is wrong with them is reported by the loader beside the file's own faults, with the flag
-// as the place.
+// value is read as YAML (`model.slstm_at=[1, 3]`). Where a document holds one of several fields,
+// naming one replaces the other: `data.dataset=DIR` takes data.synthetic out, and back with
+// `data.synthetic={}`; a field within one (`data.synthetic.tokens`) does not. Overrides are applied
+// to the parsed document, so what is wrong with them is reported by the loader beside the file's
+// own faults, with the flag as the place.
 //
 // Pure functions, safe from any thread.
 #pragma once
@@ -35,7 +37,8 @@ absl::StatusOr<Override> ParseOverride(std::string_view assignment);
 Override StepsOverride(std::string_view steps);
 
 // Sets the fields in `document`, later overrides over earlier ones.
-void ApplyOverrides(const std::vector<Override>& overrides, YamlNode* document, Faults* faults);
+void ApplyOverrides(const std::vector<Override>& overrides, const YamlDialect& dialect,
+                    YamlNode* document, Faults* faults);
 
 // The same on a message. kInvalidArgument, with every fault, for a path that does not begin with
 // `allowed` ("pipeline."; empty: all are allowed); `message` is changed only if all is well.

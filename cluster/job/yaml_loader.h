@@ -19,9 +19,10 @@
 
 namespace carousel {
 
-// Names of enum values that the language of the schema cannot spell, or that people prefer. The
-// writer uses them too; the first alias of a value wins.
+// What a schema cannot say of its documents.
 struct YamlDialect {
+  // Names of enum values that the language of the schema cannot spell, or that people prefer. The
+  // writer uses them too; the first alias of a value wins.
   struct EnumAlias {
     std::string enum_name;  // "ScheduleKind"
     std::string written;    // "1f1b"
@@ -29,14 +30,23 @@ struct YamlDialect {
   };
   std::vector<EnumAlias> enum_aliases;
 
+  // A field that takes the place of others when it is set from outside the file (overrides.h): of
+  // two sources, the one that was named last.
+  struct Replacement {
+    std::string path;                   // "data.dataset"
+    std::vector<std::string> replaced;  // {"data.synthetic"}
+  };
+  std::vector<Replacement> replacements;
+
   // What to write for a value of an enum: its alias, else its name in lower case. Empty for an
   // UNSPECIFIED value without alias, which nobody can write.
   std::string NameOf(const google::protobuf::EnumValueDescriptor& value) const;
 };
 
 // Sets in `message` what `root` (a map) sets; a list replaces the field's list, a map is merged
-// into the field's message. Adds to `faults` what is wrong; fields without fault are set all the
-// same, so that later checks can go on. `places`: where each field was written.
+// into the field's message. Adds to `faults` what is wrong; fields without fault (of a list:
+// without any) are set all the same, so that later checks can go on. `places`: where each field was
+// written.
 void LoadYaml(const YamlNode& root, const YamlDialect& dialect, google::protobuf::Message* message,
               FieldPlaces* places, Faults* faults);
 

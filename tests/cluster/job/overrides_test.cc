@@ -75,6 +75,38 @@ TEST(OverridesTest, PathsThatLeadNowhereAreRefused) {
   EXPECT_FALSE(ParseOverride("=3").ok());
 }
 
+JobDraft DataWith(const std::string& data, const std::vector<std::string>& assignments) {
+  return ParseJob("name: a\ndata: " + data + "\n", "job.yaml", Set(assignments));
+}
+
+TEST(OverridesTest, OneSourceOfDataReplacesTheOther) {
+  const JobDraft folder = DataWith("{synthetic: {tokens: 5k}, batch_size: 4}", {"data.dataset=d"});
+  EXPECT_TRUE(folder.faults.empty());
+  EXPECT_EQ(folder.job.data().dataset(), "d");
+  EXPECT_FALSE(folder.job.data().has_synthetic());
+  EXPECT_EQ(folder.job.data().batch_size(), 4);
+
+  const JobDraft made_up =
+      DataWith("{dataset: d, dataset_digest: c0ffee}", {"data.synthetic={tokens: 7k}"});
+  EXPECT_TRUE(made_up.faults.empty());
+  EXPECT_EQ(made_up.job.data().synthetic().tokens(), 7'000);
+  EXPECT_FALSE(made_up.job.data().has_dataset());
+  EXPECT_FALSE(made_up.job.data().has_dataset_digest());
+}
+
+TEST(OverridesTest, OfTwoSourcesFromFlagsTheLastWins) {
+  const JobDraft draft = DataWith("{}", {"data.synthetic={}", "data.dataset=a", "data.dataset=b"});
+  EXPECT_EQ(draft.job.data().dataset(), "b");
+  EXPECT_FALSE(draft.job.data().has_synthetic());
+}
+
+// It may well be meant for the corpus that the file does not have any more.
+TEST(OverridesTest, APartOfASourceReplacesNoOther) {
+  const JobDraft draft = DataWith("{dataset: d}", {"data.synthetic.tokens=5k"});
+  EXPECT_TRUE(draft.job.data().has_dataset());
+  EXPECT_TRUE(draft.job.data().has_synthetic());
+}
+
 TEST(OverridesTest, StepsIsAnOverrideLikeAnyOther) {
   const JobDraft draft = ParseJob(kJob, "job.yaml", {StepsOverride("6")});
   EXPECT_EQ(draft.job.steps(), 6);
