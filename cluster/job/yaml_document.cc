@@ -3,6 +3,7 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <exception>
 #include <sstream>
 #include <utility>
@@ -162,6 +163,24 @@ Place PlaceOfOffset(std::string_view text, size_t offset, const std::string& sou
   return place;
 }
 
+// Where the line of `place`, or one above it, holds a tab among the blanks that indent it. YAML
+// does not take it for indentation, and what follows makes no sense for a reason that cannot be
+// seen.
+std::optional<Place> TabBefore(std::string_view text, const Place& place) {
+  int line = 1;
+  for (size_t start = 0; start < text.size() && line <= place.line; ++line) {
+    const size_t tab = text.find_first_not_of(' ', start);
+    const size_t end = std::min(text.find('\n', start), text.size());
+    const size_t word = text.find_first_not_of(" \t\r", start);
+    const bool indents = word < end && text[word] != '#';
+    if (indents && text[tab] == '\t') {
+      return Place{place.source, line, static_cast<int>(tab - start) + 1};
+    }
+    start = end + 1;
+  }
+  return std::nullopt;
+}
+
 bool Acceptable(std::string_view text, const std::string& source, Faults* faults) {
   if (text.size() > kMaxYamlBytes) {
     faults->Add({source, 0, 0}, "",
@@ -217,8 +236,13 @@ std::optional<YamlNode> ParseYaml(std::string_view text, const std::string& sour
     if (faults->size() > before) return std::nullopt;
     return root;
   } catch (const YAML::Exception& error) {
-    faults->Add({source, error.mark.line + 1, error.mark.column + 1}, "",
-                "this is not YAML: " + error.msg, "");
+    const Place place = {source, error.mark.line + 1, error.mark.column + 1};
+    if (const auto tab = TabBefore(text, place)) {
+      faults->Add(*tab, "", "line " + std::to_string(tab->line) + " holds a tab",
+                  "YAML is indented with spaces");
+    } else {
+      faults->Add(place, "", "this is not YAML: " + error.msg, "");
+    }
   } catch (const Abandon&) {
     // Its fault is already written down.
   } catch (const std::exception& error) {
