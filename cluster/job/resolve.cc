@@ -62,8 +62,8 @@ bool HasUnknownFields(const google::protobuf::Message& message) {
 absl::StatusOr<JobSpec> ResolveJob(JobDraft draft, const ResolveOptions& options) {
   if (!draft.readable) return draft.faults.ToStatus();
   FillDefaults(&draft);
-  const bool model_is_valid = ValidateModel(&draft);
-  ValidateTraining(&draft, model_is_valid);
+  const bool blocks_are_known = ValidateModel(&draft);
+  ValidateTraining(&draft, blocks_are_known);
   ProbeDataset(options.probe_dataset, &draft);
   if (absl::Status status = draft.faults.ToStatus(); !status.ok()) return status;
   return std::move(draft.job);

@@ -7,8 +7,9 @@
 
 namespace carousel {
 
-// Both add to the draft's faults. ValidateModel returns whether the model can be laid out.
+// Both add to the draft's faults. A field's fault suppresses only what cannot be judged without
+// that field. ValidateModel returns whether the number of blocks is known.
 bool ValidateModel(JobDraft* draft);
-void ValidateTraining(JobDraft* draft, bool model_is_valid);
+void ValidateTraining(JobDraft* draft, bool blocks_are_known);
 
 }  // namespace carousel

@@ -29,21 +29,13 @@ bool IsJobName(std::string_view name) {
   });
 }
 
-// The divisor of `number` nearest to `wish`, the smaller of two.
-int64_t NearestDivisor(int64_t number, int64_t wish) {
-  for (int64_t away = 0; away < number; ++away) {
-    for (int64_t candidate : {wish - away, wish + away}) {
-      if (candidate >= 1 && candidate <= number && number % candidate == 0) return candidate;
-    }
-  }
-  return 1;
-}
+constexpr std::string_view kDatasetMakers = "`carousel data build` or `carousel data import`";
 
 class TrainingValidator {
  public:
   explicit TrainingValidator(JobDraft* draft) : job_(draft->job), checks_(draft) {}
 
-  void Validate(bool model_is_valid) {
+  void Validate(bool blocks_are_known) {
     CheckName();
     steps_ok_ = checks_.Integer("steps", job_.has_steps(), job_.steps(), 1, kMaxSteps);
     CheckData();
@@ -51,7 +43,7 @@ class TrainingValidator {
     CheckLearningRate();
     CheckNumerics();
     CheckAmounts();
-    CheckPipeline(model_is_valid);
+    CheckPipeline(blocks_are_known);
     CheckCheckpoint();
   }
 
@@ -66,18 +58,21 @@ class TrainingValidator {
 
   void CheckData() {
     const DataSpec& data = job_.data();
-    if (data.has_dataset() == data.has_synthetic()) {
-      checks_.Add("data",
-                  data.has_dataset() ? "has two sources, dataset and synthetic" : "has no source",
-                  "set exactly one of data.dataset (a folder written by `carousel data build`) and "
-                  "data.synthetic");
+    if (data.has_dataset() && data.has_synthetic()) {
+      checks_.Add("data", "has two sources, dataset and synthetic",
+                  "keep one of them, or replace the file's: --set data.dataset=DIR or --set "
+                  "data.synthetic={}");
+    } else if (!data.has_dataset() && !data.has_synthetic()) {
+      checks_.Add("data", "has no source",
+                  "set exactly one of data.dataset (a folder that " + std::string(kDatasetMakers) +
+                      " wrote) and data.synthetic");
     }
     if (data.has_dataset() && (data.dataset().empty() || data.dataset().size() > kMaxPath)) {
       checks_.Add("data.dataset",
                   data.dataset().empty()
                       ? "is empty"
                       : "is longer than the limit of " + std::to_string(kMaxPath) + " bytes",
-                  "name the folder that `carousel data build` wrote");
+                  "name the folder that " + std::string(kDatasetMakers) + " wrote");
     }
     sequence_ok_ = checks_.Integer("data.sequence_length", data.has_sequence_length(),
                                    data.sequence_length(), 1, kMaxSequenceLength);
@@ -143,16 +138,16 @@ class TrainingValidator {
     }
     const bool cooldown_ok =
         checks_.Integer("learning_rate.cooldown_steps", true, rate.cooldown_steps(), 0, kMaxSteps);
-    if (steps_ok_ && warmup_ok && cooldown_ok) CheckPhases(rate, exponential);
+    if (steps_ok_ && warmup_ok) CheckPhases(rate, exponential && cooldown_ok);
   }
 
-  void CheckPhases(const LearningRateSpec& rate, bool exponential) {
+  void CheckPhases(const LearningRateSpec& rate, bool has_cooldown) {
     const std::string steps = checks_.Origin("steps", std::to_string(job_.steps()));
     if (rate.warmup_steps() >= job_.steps()) {
       checks_.Add("learning_rate.warmup_steps",
                   std::to_string(rate.warmup_steps()) + " must be below steps, " + steps,
                   "lower it, or leave it out: the default follows steps");
-    } else if (exponential && rate.warmup_steps() + rate.cooldown_steps() >= job_.steps()) {
+    } else if (has_cooldown && rate.warmup_steps() + rate.cooldown_steps() >= job_.steps()) {
       checks_.Add("learning_rate.cooldown_steps",
                   std::to_string(rate.cooldown_steps()) + " and warmup_steps, " +
                       std::to_string(rate.warmup_steps()) + ", must stay below steps, " + steps);
@@ -173,19 +168,26 @@ class TrainingValidator {
     }
     const bool replicas_ok =
         checks_.Integer("numerics.max_replicas", true, numerics.max_replicas(), 1, kMaxReplicas);
-    if (!batch_ok_) return;
+    if (!batch_ok_ && !numerics.has_micro_batch_size()) return;  // its default follows the batch
     micro_batch_ok_ = checks_.Integer("numerics.micro_batch_size", numerics.has_micro_batch_size(),
-                                      numerics.micro_batch_size(), 1, kMaxBatch) &&
-                      CheckMicroBatch(numerics);
-    if (micro_batch_ok_ && replicas_ok) CheckLeaves(numerics);
+                                      numerics.micro_batch_size(), 1, kMaxBatch);
+    micro_batches_ok_ = batch_ok_ && micro_batch_ok_ && CheckMicroBatch(numerics);
+    if (micro_batches_ok_ && replicas_ok) CheckLeaves(numerics);
   }
 
   bool CheckMicroBatch(const NumericsSpec& numerics) {
     const int64_t batch = job_.data().batch_size(), size = numerics.micro_batch_size();
     if (batch % size == 0) return true;
+    if (checks_.Blamed({"numerics.micro_batch_size", "data.batch_size"}) == "data.batch_size") {
+      checks_.Add("data.batch_size",
+                  std::to_string(batch) + " is no multiple of numerics.micro_batch_size, " +
+                      std::to_string(size),
+                  NearestThatFit(batch, 1, kMaxBatch, [&](int64_t n) { return n % size == 0; }));
+      return false;
+    }
     checks_.Add("numerics.micro_batch_size",
                 std::to_string(size) + " does not divide data.batch_size, " + std::to_string(batch),
-                "the nearest that does is " + std::to_string(NearestDivisor(batch, size)));
+                NearestThatFit(size, 1, batch, [&](int64_t n) { return batch % n == 0; }));
     return false;
   }
 
@@ -206,7 +208,7 @@ class TrainingValidator {
 
   // Products of fields, each within its own limits.
   void CheckAmounts() {
-    if (!sequence_ok_ || !batch_ok_) return;
+    if (!sequence_ok_) return;
     const int64_t sequence = job_.data().sequence_length();
     if (micro_batch_ok_ && sequence * job_.numerics().micro_batch_size() > kMaxMicroBatchTokens) {
       checks_.Add("numerics.micro_batch_size",
@@ -214,6 +216,7 @@ class TrainingValidator {
                       std::to_string(sequence) + " tokens are above the limit of " +
                       WithCommas(kMaxMicroBatchTokens) + " tokens to a micro-batch");
     }
+    if (!batch_ok_) return;
     int64_t tokens = sequence * job_.data().batch_size();
     if (steps_ok_ &&
         (__builtin_mul_overflow(tokens, job_.steps(), &tokens) || tokens > kMaxJobTokens)) {
@@ -223,33 +226,36 @@ class TrainingValidator {
     }
   }
 
-  void CheckPipeline(bool model_is_valid) {
+  void CheckPipeline(bool blocks_are_known) {
     const PipelineSpec& pipeline = job_.pipeline();
     if (!ScheduleKind_IsValid(pipeline.schedule())) {
       checks_.Add("pipeline.schedule", std::to_string(pipeline.schedule()) + " is no schedule",
                   "write auto, gpipe or 1f1b");
     }
-    if (checks_.Integer("pipeline.stages", true, pipeline.stages(), 0, 1 << 16) && model_is_valid &&
-        pipeline.stages() > UnitCount(job_.model())) {
+    if (checks_.Integer("pipeline.stages", true, pipeline.stages(), 0, 1 << 16) &&
+        blocks_are_known && pipeline.stages() > UnitCount(job_.model())) {
       checks_.Add("pipeline.stages",
                   std::to_string(pipeline.stages()) + " are more than the model's " +
                       std::to_string(UnitCount(job_.model())) + " units (embedding, blocks, head)");
     }
     if (!checks_.Integer("pipeline.segments", true, pipeline.segments(), 0, kMaxSequenceLength))
       return;
-    if (!sequence_ok_ || !chunk_ok_) return;
+    if (sequence_ok_ && chunk_ok_ && !CheckSegments()) return;
+    if (micro_batches_ok_) CheckOperations();
+  }
+
+  bool CheckSegments() {
+    const int64_t segments = job_.pipeline().segments();
     const int64_t chunks =
         ChunksPerSequence(job_.data().sequence_length(), job_.numerics().chunk_length());
-    if (pipeline.segments() > chunks) {
-      checks_.Add("pipeline.segments",
-                  std::to_string(pipeline.segments()) + " are more than the " +
-                      std::to_string(chunks) + " chunks of a sequence (sequence_length " +
-                      std::to_string(job_.data().sequence_length()) + ", chunk_length " +
-                      std::to_string(job_.numerics().chunk_length()) + ")",
-                  "a segment holds whole chunks");
-      return;
-    }
-    if (micro_batch_ok_) CheckOperations();
+    if (segments <= chunks) return true;
+    checks_.Add("pipeline.segments",
+                std::to_string(segments) + " are more than the " + std::to_string(chunks) +
+                    " chunks of a sequence (sequence_length " +
+                    std::to_string(job_.data().sequence_length()) + ", chunk_length " +
+                    std::to_string(job_.numerics().chunk_length()) + ")",
+                "a segment holds whole chunks");
+    return false;
   }
 
   // A step's operations are one for each segment of each micro-batch, three times.
@@ -283,14 +289,15 @@ class TrainingValidator {
 
   const JobSpec& job_;
   FieldChecks checks_;
-  bool steps_ok_ = false, sequence_ok_ = false, batch_ok_ = false, micro_batch_ok_ = false,
-       chunk_ok_ = false;
+  bool steps_ok_ = false, sequence_ok_ = false, batch_ok_ = false, chunk_ok_ = false;
+  bool micro_batch_ok_ = false;    // its size
+  bool micro_batches_ok_ = false;  // and their number
 };
 
 }  // namespace
 
-void ValidateTraining(JobDraft* draft, bool model_is_valid) {
-  TrainingValidator(draft).Validate(model_is_valid);
+void ValidateTraining(JobDraft* draft, bool blocks_are_known) {
+  TrainingValidator(draft).Validate(blocks_are_known);
 }
 
 }  // namespace carousel

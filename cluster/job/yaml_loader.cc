@@ -148,6 +148,11 @@ void Loader::LoadList(const YamlNode& node, const std::string& path, const Field
     places_->Set(item_path, node.items[i].place);
     LoadValue(node.items[i], item_path, field, message);
   }
+  // Without the faulty elements the others would stand in wrong places.
+  const Reflection& reflection = *message->GetReflection();
+  if (static_cast<size_t>(reflection.FieldSize(*message, &field)) < node.items.size()) {
+    reflection.ClearField(message, &field);
+  }
 }
 
 void Loader::LoadMap(const YamlNode& node, const std::string& path, const FieldDescriptor& field,

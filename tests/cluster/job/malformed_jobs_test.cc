@@ -75,6 +75,10 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"", "model: [1, 2\nname: base\n",
                   "j:2:5: this is not YAML: end of sequence flow not found"},
         Malformed{"", "name: base: twice\n", "j:1:11: this is not YAML: illegal map value"},
+        Malformed{"  dim: 32", "\tdim: 32",
+                  "j:5:1: line 5 holds a tab; YAML is indented with spaces"},
+        Malformed{"  dim: 32", "  \tdim: 32",
+                  "j:5:3: line 5 holds a tab; YAML is indented with spaces"},
         Malformed{"name: base", "name: &n base",
                   "j:1:7: an anchor (&name) is not allowed; write the value out where it is used"},
         Malformed{
@@ -149,12 +153,13 @@ INSTANTIATE_TEST_SUITE_P(
                   "j:6:15: model.num_blocks: 5000 is above the limit of 4,096"},
         Malformed{"  num_heads: 4", "  num_heads: 3",
                   "j:7:14: model.num_heads: 3 does not divide the blocks' inner width, 64 "
-                  "(mlstm_proj_factor * dim, rounded up to 64)"},
+                  "(mlstm_proj_factor * dim, rounded up to 64); the nearest that fit are 2 and 4"},
         Malformed{"  slstm_num_heads: 4", "  slstm_num_heads: 5",
-                  "j:9:20: model.slstm_num_heads: 5 does not divide model.dim, 32"},
+                  "j:9:20: model.slstm_num_heads: 5 does not divide model.dim, 32; the nearest "
+                  "that fit are 4 and 8"},
         Malformed{"  slstm_num_heads: 4", "  slstm_num_heads: 32",
-                  "j:9:20: model.slstm_num_heads: 32 leaves a head of one unit; at least 2 are "
-                  "needed; at most 16 heads"},
+                  "j:9:20: model.slstm_num_heads: 32 leaves a head of one unit, fewer than 2; "
+                  "the nearest that fits is 16"},
         Malformed{"  slstm_at: [1, 3]", "  slstm_at: [1, 4]",
                   "j:8:17: model.slstm_at[1]: 4 is no block: they are numbered 0 to 3; if the "
                   "positions are a preset's, give model.slstm_at too"},
@@ -182,7 +187,7 @@ INSTANTIATE_TEST_SUITE_P(
             "data: {synthetic: {}, sequence_length: 64, batch_size: 4}\n"
             "learning_rate: {peak: 1e-3}\n",
             "j:2:42: model.qk_dim_factor: 0.3 times model.dim is 1228.8, no multiple of the 8 "
-            "heads"},
+            "heads; the nearest that fit are 0.298828125 and 0.30078125"},
         Malformed{"",
                   "name: a\nmodel: {preset: xlstm-7B, dim: 65536, num_blocks: 4096}\nsteps: 100\n"
                   "data: {synthetic: {}, sequence_length: 64, batch_size: 4}\n"
@@ -203,13 +208,12 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"steps: 100", "steps: -5", "j:18:8: steps: -5 is below the least allowed, 1"},
         Malformed{"steps: 100", "steps: 2B",
                   "j:18:8: steps: 2000000000 is above the limit of 1,000,000,000"},
-        Malformed{
-            "  synthetic: {tokens: 10k, mean_document_length: 50}", "",
-            "j:12:3: data: has no source; set exactly one of data.dataset (a folder written by "
-            "`carousel data build`) and data.synthetic"},
+        Malformed{"  synthetic: {tokens: 10k, mean_document_length: 50}", "",
+                  "j:12:3: data: has no source; set exactly one of data.dataset (a folder that "
+                  "`carousel data build` or `carousel data import` wrote) and data.synthetic"},
         Malformed{"  sequence_length: 200", "  sequence_length: 200\n  dataset: words",
-                  "j:11:3: data: has two sources, dataset and synthetic; set exactly one of "
-                  "data.dataset (a folder written by `carousel data build`) and data.synthetic"},
+                  "j:11:3: data: has two sources, dataset and synthetic; keep one of them, or "
+                  "replace the file's: --set data.dataset=DIR or --set data.synthetic={}"},
         Malformed{
             "  vocab_size: 300", "  vocab_size: 256",
             "j:4:15: model.vocab_size: 256 is below the vocabulary of the synthetic data, 257"},
@@ -220,9 +224,9 @@ INSTANTIATE_TEST_SUITE_P(
                   "  synthetic: {tokens: 100}",
                   "j:11:23: data.synthetic.tokens: 100 do not fill one window of "
                   "data.sequence_length + 1 = 201"},
-        Malformed{
-            "  synthetic: {tokens: 10k, mean_document_length: 50}", "  dataset: \"\"",
-            "j:11:12: data.dataset: is empty; name the folder that `carousel data build` wrote"},
+        Malformed{"  synthetic: {tokens: 10k, mean_document_length: 50}", "  dataset: \"\"",
+                  "j:11:12: data.dataset: is empty; name the folder that `carousel data build` or "
+                  "`carousel data import` wrote"},
         Malformed{"  sequence_length: 200", "",
                   "j:11:3: data.sequence_length: missing; it has no "
                   "default"},
@@ -256,7 +260,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "j:18:17: learning_rate.final_factor: 0 is not above 0"},
         Malformed{"  micro_batch_size: 3", "  micro_batch_size: 5",
                   "j:20:21: numerics.micro_batch_size: 5 does not divide data.batch_size, 12; the "
-                  "nearest that does is 4"},
+                  "nearest that fit are 4 and 6"},
         Malformed{
             "  micro_batch_size: 3", "  micro_batch_size: 4\n  max_replicas: 2",
             "j:21:17: numerics.max_replicas: 2 needs 2 gradient leaves, which do not divide the "
@@ -279,6 +283,73 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"checkpoint: {keep: 3}", "checkpoint: {every_seconds: 1ms}",
                   "j:23:29: checkpoint.every_seconds: 0.001 is below the least allowed, 1s; 0 "
                   "switches it off"}));
+
+// A fault hides no other but those that cannot be judged without the field that has it.
+INSTANTIATE_TEST_SUITE_P(
+    SeveralAtOnce, MalformedJobsTest,
+    ::testing::Values(
+        Malformed{"  dim: 32\n  num_blocks: 4\n  num_heads: 4\n  slstm_at: [1, 3]",
+                  "  dim: 0\n  num_blocks: 4\n  num_heads: 4\n  slstm_at: [4, 1, 9]",
+                  "j:5:8: model.dim: 0 is below the least allowed, 1\n"
+                  "j:8:14: model.slstm_at[0]: 4 is no block: they are numbered 0 to 3; if the "
+                  "positions are a preset's, give model.slstm_at too\n"
+                  "j:8:17: model.slstm_at[1]: 1 does not come after 4; list each position once, "
+                  "ascending\n"
+                  "j:8:20: model.slstm_at[2]: 9 is no block: they are numbered 0 to 3; if the "
+                  "positions are a preset's, give model.slstm_at too"},
+        Malformed{"  num_blocks: 4\n  num_heads: 4\n  slstm_at: [1, 3]",
+                  "  num_blocks: 0\n  num_heads: 3\n  slstm_at: [3, -1]",
+                  "j:6:15: model.num_blocks: 0 is below the least allowed, 1\n"
+                  "j:7:14: model.num_heads: 3 does not divide the blocks' inner width, 64 "
+                  "(mlstm_proj_factor * dim, rounded up to 64); the nearest that fit are 2 and 4\n"
+                  "j:8:17: model.slstm_at[1]: -1 is no block: they are numbered from 0"},
+        Malformed{"  num_heads: 4\n  slstm_at: [1, 3]\n  slstm_num_heads: 4",
+                  "  num_heads: 0\n  slstm_at: [1, 3]\n  slstm_num_heads: 5",
+                  "j:7:14: model.num_heads: 0 is below the least allowed, 1\n"
+                  "j:9:20: model.slstm_num_heads: 5 does not divide model.dim, 32; the nearest "
+                  "that fit are 4 and 8"},
+        Malformed{"  slstm_at: [1, 3]\n  slstm_num_heads: 4",
+                  "  slstm_at: [x, 9]\n  slstm_num_heads: 0",
+                  "j:8:14: model.slstm_at[0]: expected an integer (12, 4_096, 300B), got \"x\"\n"
+                  "j:9:20: model.slstm_num_heads: 0 is below the least allowed, 1"},
+        Malformed{"  family: xlstm\n  vocab_size: 300\n  dim: 32",
+                  "  preset: xlstm-tony\n  vocab_size: 1\n  dim: 0\n  ffn_factor: 99",
+                  "j:3:11: model.preset: there is no preset \"xlstm-tony\"; did you mean "
+                  "\"xlstm-tiny\"?\n"
+                  "j:4:15: model.vocab_size: 1 is below the least allowed, 2\n"
+                  "j:4:15: model.vocab_size: 1 is below the vocabulary of the synthetic data, "
+                  "257\n"
+                  "j:5:8: model.dim: 0 is below the least allowed, 1\n"
+                  "j:6:15: model.ffn_factor: 99 is outside its limits, 0 to 16"},
+        Malformed{"  dim: 32\n  num_blocks: 4", "  dim: 0\n  num_blocks: 3",
+                  "j:5:8: model.dim: 0 is below the least allowed, 1\n"
+                  "j:8:17: model.slstm_at[1]: 3 is no block: they are numbered 0 to 2; if the "
+                  "positions are a preset's, give model.slstm_at too"},
+        Malformed{"  batch_size: 12\noptimizer: {weight_decay: 0.1}\nlearning_rate:\n"
+                  "  peak: 1e-3\n  warmup_steps: 10\nsteps: 100\nnumerics:\n"
+                  "  micro_batch_size: 3",
+                  "  batch_size: 0\noptimizer: {weight_decay: 0.1}\nlearning_rate:\n"
+                  "  peak: 1e-3\n  warmup_steps: 100\n  cooldown_steps: -1\nsteps: 100\n"
+                  "numerics:\n  micro_batch_size: 0",
+                  "j:13:15: data.batch_size: 0 is below the least allowed, 1\n"
+                  "j:17:17: learning_rate.warmup_steps: 100 must be below steps, 100; lower it, or "
+                  "leave it out: the default follows steps\n"
+                  "j:18:19: learning_rate.cooldown_steps: has a meaning in an exponential schedule "
+                  "only; remove it, or choose the shape exponential\n"
+                  "j:18:19: learning_rate.cooldown_steps: -1 is below the least allowed, 0\n"
+                  "j:21:21: numerics.micro_batch_size: 0 is below the least allowed, 1"},
+        Malformed{"",
+                  "name: a\nmodel: {preset: xlstm-tiny, dim: 0}\nsteps: 100\n"
+                  "data: {synthetic: {}, sequence_length: 0, batch_size: 1M}\n"
+                  "numerics: {micro_batch_size: 1}\npipeline: {stages: 7}\n"
+                  "learning_rate: {peak: 1e-3}\n",
+                  "j:2:34: model.dim: 0 is below the least allowed, 1\n"
+                  "j:4:40: data.sequence_length: 0 is below the least allowed, 1\n"
+                  "j:5:30: numerics.micro_batch_size: 1000000 micro-batches (data.batch_size / "
+                  "numerics.micro_batch_size) times 1 pipeline.segments are above the limit of "
+                  "65,536 to a step; raise numerics.micro_batch_size, or lower data.batch_size\n"
+                  "j:6:20: pipeline.stages: 7 are more than the model's 6 units (embedding, "
+                  "blocks, head)"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Amounts, MalformedJobsTest,
@@ -317,11 +388,11 @@ numerics: {micro_batch_size: 4}
             "j:2:29: model.dim: 0 is below the least allowed, 1\n"
             "j:2:48: model: unknown field \"num_bloks\"; did you mean \"num_blocks\"?\n"
             "j:3:8: steps: expected an integer (12, 4_096, 300B), got \"soon\"\n"
-            "j:4:7: data: has no source; set exactly one of data.dataset (a folder written by "
-            "`carousel data build`) and data.synthetic\n"
+            "j:4:7: data: has no source; set exactly one of data.dataset (a folder that "
+            "`carousel data build` or `carousel data import` wrote) and data.synthetic\n"
             "j:5:23: learning_rate.peak: -1 is outside its limits, 0 to 10\n"
             "j:6:30: numerics.micro_batch_size: 4 does not divide data.batch_size, 6; the nearest "
-            "that does is 3");
+            "that fit are 3 and 6");
 }
 
 TEST(MalformedJobsTextTest, StepsShorterThanTheWarmUpNameTheFlag) {
@@ -330,6 +401,36 @@ TEST(MalformedJobsTextTest, StepsShorterThanTheWarmUpNameTheFlag) {
       std::string(job.status().message()),
       "j:17:17: learning_rate.warmup_steps: 10 must be below steps, 6 (from --steps 6); lower "
       "it, or leave it out: the default follows steps");
+}
+
+std::string SaidWith(const std::string& text, const std::string& assignment) {
+  const auto job = ResolveJob(ParseJob(text, "j", {ParseOverride(assignment).value()}));
+  return std::string(job.status().message());
+}
+
+// Which of two fields that do not fit is wrong? The one that was just changed.
+TEST(MalformedJobsTextTest, AWidthFromAFlagIsBlamedThereWithTheNearestThatFit) {
+  EXPECT_EQ(SaidWith(kBase, "model.dim=127"),
+            "--set model.dim=127: model.dim: 127 is no multiple of model.slstm_num_heads, 4; the "
+            "nearest that fit are 124 and 128");
+  EXPECT_EQ(SaidWith(kBase, "model.num_heads=3"),
+            "--set model.num_heads=3: model.num_heads: 3 does not divide the blocks' inner width, "
+            "64 (mlstm_proj_factor * dim, rounded up to 64); the nearest that fit are 2 and 4");
+  EXPECT_EQ(SaidWith(kBase, "data.batch_size=13"),
+            "--set data.batch_size=13: data.batch_size: 13 is no multiple of "
+            "numerics.micro_batch_size, 3; the nearest that fit are 12 and 15");
+}
+
+TEST(MalformedJobsTextTest, OfAFieldThatWasWrittenAndADefaultTheWrittenOneIsBlamed) {
+  constexpr const char* kLarge =
+      "name: a\nmodel: {preset: xlstm-large-tiny, dim: 127}\nsteps: 100\n"
+      "data: {synthetic: {}, sequence_length: 64, batch_size: 4}\nlearning_rate: {peak: 1e-3}\n";
+
+  EXPECT_EQ(std::string(ResolveJob(ParseJob(kLarge, "j")).status().message()),
+            "j:2:40: model.dim: 127 is no multiple of model.num_heads, 4; the nearest that fit are "
+            "120 and 128\n"
+            "j:2:40: model.dim: 127 times model.qk_dim_factor is 63.5, no multiple of the 4 heads; "
+            "the nearest that fit are 120 and 128");
 }
 
 // Bytes are replaced, removed and repeated at places of a fixed sequence; whatever comes out is

@@ -29,8 +29,8 @@ TEST(MalformedMessagesTest, AJobThatCameAsAMessageIsCheckedAlike) {
   job.set_steps(0);
   EXPECT_EQ(std::string(ResolveJob(job).status().message()),
             "steps: 0 is below the least allowed, 1\n"
-            "data: has no source; set exactly one of data.dataset (a folder written by `carousel "
-            "data build`) and data.synthetic\n"
+            "data: has no source; set exactly one of data.dataset (a folder that `carousel data "
+            "build` or `carousel data import` wrote) and data.synthetic\n"
             "data.sequence_length: missing; it has no default\n"
             "data.batch_size: missing; it has no default");
 }
