@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/check.h"
+#include "cluster/counted.h"
 #include "cluster/data/data_limits.h"
 #include "cluster/data/keyed_permutation.h"
 #include "cluster/status_macros.h"
@@ -36,8 +37,9 @@ absl::StatusOr<BatchReader> BatchReader::ForTraining(std::shared_ptr<const Datas
   CAROUSEL_RETURN_IF_ERROR(CheckSequenceLength(spec));
   const CorpusPart part = dataset->Part(CorpusSide::kTraining);
   if (part.token_count() < 2) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "data: the training part has ", part.token_count(), " tokens; at least 2 are needed"));
+    return absl::InvalidArgumentError(absl::StrCat("data: the training part has ",
+                                                   Counted(part.token_count(), "token"),
+                                                   "; at least 2 are needed"));
   }
   const TokenWindows windows(part, spec.sequence_length(), spec.reset_at_document_boundaries(),
                              dataset->tokens_are_bytes());
@@ -49,9 +51,10 @@ absl::StatusOr<BatchReader> BatchReader::ForEvaluation(std::shared_ptr<const Dat
   CAROUSEL_RETURN_IF_ERROR(CheckSequenceLength(spec));
   const CorpusPart part = dataset->Part(CorpusSide::kHeldOut);
   if (part.token_count() < 2) {
-    return absl::FailedPreconditionError(
-        "data: nothing is held out of this dataset, so there is nothing to evaluate on; build it "
-        "with more text, or with smaller held-out blocks");
+    return absl::FailedPreconditionError(absl::StrCat(
+        "data: nothing is held out, so there is nothing to evaluate on; ",
+        dataset->manifest() ? "make the dataset with a smaller --held-out-block, or with more text"
+                            : "raise data.synthetic.tokens"));
   }
   const TokenWindows windows(part, spec.sequence_length(), spec.reset_at_document_boundaries(),
                              dataset->tokens_are_bytes());
@@ -77,7 +80,7 @@ absl::Status BatchReader::Read(int64_t first, int64_t sequences, MicroBatch* bat
   for (int64_t b = 0; b < sequences; ++b) {
     const int64_t window = WindowOf(first + b);
     if (window < windows_.count()) {
-      CAROUSEL_RETURN_IF_ERROR(windows_.Read(window, b, batch));
+      CAROUSEL_RETURN_IF_ERROR(ExplainDamage(windows_.Read(window, b, batch), dataset_->folder()));
     } else {
       FillEmptySequence(b, batch);
     }

@@ -43,7 +43,8 @@ class BatchReader {
   int64_t windows() const { return windows_.count(); }  // W, of one data epoch
 
   // Sequences [first, first + sequences) as one micro-batch; reuses the batch's memory. kDataLoss
-  // if the files changed for the worse since they were opened.
+  // if a token is none of the vocabulary or the files changed for the worse since they were opened:
+  // trying again is no use, and the message names what is (ExplainDamage).
   absl::Status Read(int64_t first, int64_t sequences, MicroBatch* batch) const;
 
  private:

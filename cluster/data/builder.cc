@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/counted.h"
 #include "cluster/data/document_splitter.h"
 #include "cluster/data/file_io.h"
 #include "cluster/data/indexed_writer.h"
@@ -204,8 +205,10 @@ absl::Status CompareRules(const BuildOptions& options, const DatasetManifest& bu
 
 absl::Status CompareSources(const BuildOptions& options, const DatasetManifest& built) {
   if (built.sources.size() != options.inputs.size()) {
-    return Differs(options, absl::StrCat("it was built from ", built.sources.size(), " files, not ",
-                                         options.inputs.size()));
+    return Differs(
+        options, absl::StrCat("it was built from ",
+                              Counted(static_cast<int64_t>(built.sources.size()), "file"), ", not ",
+                              options.inputs.size()));
   }
   for (size_t i = 0; i < options.inputs.size(); ++i) {
     const DatasetSource& source = built.sources[i];

@@ -41,16 +41,17 @@ struct BuildOptions {
 
 // The output folder appears whole and durable, or not at all (staging_folder.h), and its manifest
 // is returned. Errors name the file, and for JSON Lines the line:
-//   kInvalidArgument    bad option, bad line, no text at all
+//   kInvalidArgument    bad option, bad line, damaged zstd, no text at all
 //   kAlreadyExists      the output exists; CheckAlreadyBuilt tells whether it is the same dataset
-//   kNotFound, kPermissionDenied, kDataLoss (damaged zstd), kResourceExhausted (disk full)
+//   kNotFound, kPermissionDenied, kResourceExhausted (disk full), kInternal (a disk that fails)
 //   kUnavailable        another process is building the same folder
 //   kCancelled          by the progress callback
 absl::StatusOr<DatasetManifest> BuildDataset(const BuildOptions& options);
 
 // Whether options.output already holds what BuildDataset(options) would write: same text (the input
 // files are read and hashed; their names do not matter) under the same rules. OK if so; kNotFound
-// if there is no dataset; kFailedPrecondition names the first difference.
+// if there is no dataset; kFailedPrecondition names the first difference; kDataLoss if its manifest
+// is damaged.
 absl::Status CheckAlreadyBuilt(const BuildOptions& options);
 
 }  // namespace carousel

@@ -25,7 +25,22 @@ absl::Status CheckCount(const std::string& folder, const char* name, int64_t act
                                           ", but the files hold ", actual));
 }
 
+// A pair that does not hold up was whole when it was built.
+absl::StatusOr<std::unique_ptr<IndexedDataset>> OpenBuiltPair(const std::string& prefix,
+                                                              int64_t vocabulary) {
+  absl::StatusOr<std::unique_ptr<IndexedDataset>> pair = IndexedDataset::Open(prefix, vocabulary);
+  if (!absl::IsInvalidArgument(pair.status())) return pair;
+  return absl::DataLossError(pair.status().message());
+}
+
 }  // namespace
+
+absl::Status ExplainDamage(const absl::Status& status, const std::string& folder) {
+  if (!absl::IsDataLoss(status) || folder.empty()) return status;
+  return absl::DataLossError(absl::StrCat(status.message(),
+                                          "; before trying again, let `carousel data verify ",
+                                          folder, "` name all that is damaged"));
+}
 
 absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::OpenFolder(const std::string& folder) {
   CAROUSEL_ASSIGN_OR_RETURN(DatasetManifest manifest, ReadManifest(folder));
@@ -35,13 +50,14 @@ absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::OpenFolder(const std::st
   CAROUSEL_RETURN_IF_ERROR(CheckSize(bin, manifest.bin));
   CAROUSEL_RETURN_IF_ERROR(CheckSize(idx, manifest.idx));
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<IndexedDataset> source,
-                            IndexedDataset::Open(prefix, manifest.vocabulary));
+                            OpenBuiltPair(prefix, manifest.vocabulary));
   CAROUSEL_RETURN_IF_ERROR(CheckHash(idx, manifest.idx, {}));
   CAROUSEL_RETURN_IF_ERROR(CheckCount(folder, "tokens", source->token_count(), manifest.tokens));
   CAROUSEL_RETURN_IF_ERROR(
       CheckCount(folder, "documents", source->document_count(), manifest.documents));
 
   std::shared_ptr<Dataset> dataset(new Dataset);
+  dataset->folder_ = folder;
   dataset->source_ = std::move(source);
   dataset->vocabulary_ = manifest.vocabulary;
   dataset->held_out_ = manifest.held_out;
@@ -79,8 +95,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Open(const DataSpec& spe
   }
   absl::StatusOr<std::shared_ptr<const Dataset>> dataset = OpenFolder(spec.dataset());
   if (dataset.ok()) return dataset;
-  return absl::Status(dataset.status().code(),
-                      absl::StrCat("data.dataset: ", dataset.status().message()));
+  const absl::Status explained = ExplainDamage(dataset.status(), spec.dataset());
+  return absl::Status(explained.code(), absl::StrCat("data.dataset: ", explained.message()));
 }
 
 absl::Status CheckTokensAreBytes(const DataSpec& spec) {

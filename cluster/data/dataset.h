@@ -19,12 +19,17 @@ namespace carousel {
 class DataSpec;
 class SyntheticData;
 
+// The error of whoever reads `folder` for a job: kDataLoss is told with the command that finds all
+// of the damage. Other errors, and those of the synthetic corpus (no folder), stay as they are.
+absl::Status ExplainDamage(const absl::Status& status, const std::string& folder);
+
 // Immutable, thread-safe. Parts, windows and readers made from it refer to it: keep it alive.
 class Dataset {
  public:
   // Checks the whole index, the index's hash and both sizes against the manifest; the tokens are
   // checked against the vocabulary as they are read, their hash by VerifyDataset. Errors name the
-  // file and what is wrong with it: kNotFound, kInvalidArgument (malformed), kDataLoss (damaged).
+  // file and what is wrong with it: kNotFound; kDataLoss (not as it was built); kInvalidArgument
+  // (no dataset, or one of another version).
   static absl::StatusOr<std::shared_ptr<const Dataset>> OpenFolder(const std::string& folder);
 
   static absl::StatusOr<std::shared_ptr<const Dataset>> OpenSynthetic(const SyntheticData& spec);
@@ -37,6 +42,9 @@ class Dataset {
   // Whether a token stands for a byte of text. Imported tokens do not, as a rule: for those there
   // are no bits per byte, no byte n-grams, and no text.
   bool tokens_are_bytes() const { return !manifest_ || manifest_->tokens_are_bytes(); }
+
+  // As it was opened; empty for the synthetic corpus.
+  const std::string& folder() const { return folder_; }
 
   const TokenSource& source() const { return *source_; }
   CorpusPart Part(CorpusSide side) const { return CorpusPart(source_.get(), held_out_, side); }
@@ -51,6 +59,7 @@ class Dataset {
  private:
   Dataset() = default;
 
+  std::string folder_;
   std::unique_ptr<const TokenSource> source_;
   int64_t vocabulary_ = 0;
   HeldOutRule held_out_;

@@ -1,6 +1,7 @@
 #include "cluster/data/dataset_file.h"
 
 #include "absl/strings/str_cat.h"
+#include "cluster/counted.h"
 #include "cluster/status_macros.h"
 
 namespace carousel {
@@ -12,8 +13,8 @@ constexpr char kRemedy[] = "; restore the file or make the dataset again";
 
 absl::Status CheckSize(const RandomAccessFile& file, const DatasetFile& expected) {
   if (file.size() == expected.bytes) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(file.path(), ": has ", file.size(),
-                                          " bytes, its manifest says ", expected.bytes, kRemedy));
+  return absl::DataLossError(absl::StrCat(file.path(), ": has ", Counted(file.size(), "byte"),
+                                          ", its manifest says ", expected.bytes, kRemedy));
 }
 
 absl::Status CheckHash(const RandomAccessFile& file, const DatasetFile& expected,

@@ -171,15 +171,20 @@ int DepthOf(std::string_view json) {
   return deepest;
 }
 
-absl::StatusOr<DatasetManifest> FromJson(const Json& root) {
+// Another version may well lack the other fields.
+absl::Status CheckFormat(const Json& root) {
   absl::Status status;
   const FieldReader fields(root, "", &status);
   if (fields.String("format") != kFormatName) {
     fields.Fail("format", absl::StrCat("expected \"", std::string(kFormatName), "\""));
   }
   fields.Int("format_version", 1, kDatasetFormatVersion);
-  CAROUSEL_RETURN_IF_ERROR(status);  // another version may well lack the fields below
+  return status;
+}
 
+absl::StatusOr<DatasetManifest> FromJson(const Json& root) {
+  absl::Status status;
+  const FieldReader fields(root, "", &status);
   DatasetManifest manifest;
   manifest.tokenizer = fields.String("tokenizer");
   manifest.vocabulary = fields.Int("vocabulary", 1, INT32_MAX);
@@ -263,17 +268,20 @@ std::string FormatManifest(const DatasetManifest& manifest) {
 absl::StatusOr<DatasetManifest> ParseManifest(std::string_view json, std::string_view origin) {
   const std::string name(origin);
   if (DepthOf(json) > kMaxDepth) {
-    return absl::InvalidArgumentError(absl::StrCat(name, ": is nested more than ", kMaxDepth,
-                                                   " deep; it is damaged, make the dataset again"));
+    return absl::DataLossError(absl::StrCat(name, ": is nested more than ", kMaxDepth,
+                                            " deep; it is damaged, make the dataset again"));
   }
   const Json root = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
   if (!root.is_object()) {
-    return absl::InvalidArgumentError(
+    return absl::DataLossError(
         absl::StrCat(name, ": is not a JSON object; it is damaged, make the dataset again"));
+  }
+  if (const absl::Status format = CheckFormat(root); !format.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(name, ": ", format.message()));
   }
   absl::StatusOr<DatasetManifest> manifest = FromJson(root);
   if (manifest.ok()) return manifest;
-  return absl::InvalidArgumentError(absl::StrCat(name, ": ", manifest.status().message()));
+  return absl::DataLossError(absl::StrCat(name, ": ", manifest.status().message()));
 }
 
 absl::StatusOr<DatasetManifest> ReadManifest(const std::string& folder) {

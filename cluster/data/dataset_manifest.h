@@ -67,10 +67,12 @@ absl::Status CheckTokenizer(const std::string& name, int64_t vocabulary,
 // JSON, two-space indented, with a final line feed.
 std::string FormatManifest(const DatasetManifest& manifest);
 
-// `origin` names the text in errors, which name the field, its value and what it should be.
+// `origin` names the text in errors, which name the field, its value and what it should be:
+// kInvalidArgument for the manifest of something else or of another version, kDataLoss for one that
+// is not as a build wrote it.
 absl::StatusOr<DatasetManifest> ParseManifest(std::string_view json, std::string_view origin);
 
-// Reads FOLDER/manifest.json; kNotFound says how a dataset is made.
+// Reads FOLDER/manifest.json: errors of ParseManifest; kNotFound says how a dataset is made.
 absl::StatusOr<DatasetManifest> ReadManifest(const std::string& folder);
 
 // Writes FOLDER/manifest.json, durably.

@@ -142,6 +142,7 @@ absl::StatusOr<DatasetSummary> InspectDataset(const std::string& folder, int64_t
                               CorpusSide::kHeldOut);
   summary.held_out_tokens = held_out.token_count();
   summary.held_out_blocks = held_out.run_count();
+  summary.warning = HeldOutWarning(summary.manifest.held_out, source.token_count());
   summary.training_tokens = source.token_count() - held_out.token_count();
   CAROUSEL_ASSIGN_OR_RETURN(summary.documents, MeasureDocuments(source));
   std::vector<int32_t> sample(

@@ -38,6 +38,7 @@ struct DatasetSummary {
   int64_t training_tokens = 0;
   int64_t held_out_tokens = 0;
   int64_t held_out_blocks = 0;
+  std::string warning;  // held_out.h: too little is held out; empty: all is well
   DocumentLengths documents;
   std::string sample;  // how the text begins, made safe for a terminal; empty if it is not known
   std::vector<int32_t> sample_tokens;  // how the tokens begin, if their text is not known

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/check.h"
+#include "cluster/counted.h"
 
 namespace carousel {
 namespace {
@@ -36,6 +37,19 @@ HeldOutRule ChooseHeldOut(int64_t tokens, int64_t block_tokens, int64_t every) {
   const int64_t whole_blocks = every == 0 ? 0 : tokens / block_tokens;
   if (whole_blocks < 2) return {block_tokens, 0, 0};
   return {block_tokens, every, std::min({kPreferredFirst, every - 1, whole_blocks - 1})};
+}
+
+std::string HeldOutWarning(const HeldOutRule& rule, int64_t tokens) {
+  const bool was_wished = rule.every == 0 && tokens / rule.block_tokens >= 2;
+  if (was_wished || HeldOutSplit(rule, tokens, CorpusSide::kHeldOut).token_count() >= 2) return {};
+  // A tenth of it in one block.
+  const std::string block =
+      tokens < 4 ? ""
+                 : absl::StrCat("--held-out-block ", std::max<int64_t>(2, tokens / 10), ", or ");
+  return absl::StrCat(
+      "nothing is held out, so `carousel eval` will have nothing to judge a model by: ",
+      Counted(tokens, "token"), " are fewer than two blocks of ", rule.block_tokens,
+      "; make the dataset with ", block, "more text");
 }
 
 HeldOutSplit::HeldOutSplit(const HeldOutRule& rule, int64_t tokens, CorpusSide side)

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 
@@ -37,6 +38,11 @@ absl::Status CheckHeldOutWish(int64_t block_tokens, int64_t every);
 // files carry their headers; early enough that half a megabyte of text has one). A stream that ends
 // before gives its last whole block; one of fewer than two whole blocks gives nothing.
 HeldOutRule ChooseHeldOut(int64_t tokens, int64_t block_tokens, int64_t every);
+
+// What to tell who made a dataset, or trains on it, when too little is held out to judge a model
+// by: why, and the way out. Empty if all is well, or if a stream that is long enough holds nothing
+// out because that was asked for.
+std::string HeldOutWarning(const HeldOutRule& rule, int64_t tokens);
 
 // Consecutive tokens of the whole stream.
 struct TokenRun {

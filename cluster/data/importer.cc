@@ -65,7 +65,9 @@ class TakenFile {
                                         bool link) {
     if (link &&
         linkat(AT_FDCWD, source.c_str(), AT_FDCWD, target.c_str(), AT_SYMLINK_FOLLOW) != 0) {
-      const absl::Status error = FileError(errno, absl::StrCat("link to ", source), target);
+      const int cause = errno;
+      const absl::Status error = FileError(cause, absl::StrCat("link to ", source), target);
+      if (cause != EXDEV && cause != EPERM && cause != EMLINK && cause != EOPNOTSUPP) return error;
       return absl::FailedPreconditionError(
           absl::StrCat(error.message(),
                        "; import by copying, or into a folder on the file system of the source"));

@@ -134,8 +134,8 @@ absl::StatusOr<NgramBaselines> MeasureNgramBaselines(const CorpusPart& training,
                    }));
   if (counted == 0 || result.predicted_bytes == 0) {
     return absl::FailedPreconditionError(
-        "baselines: nothing to count, or nothing held out to measure; build the dataset with more "
-        "text, or with smaller held-out blocks");
+        "baselines: nothing to count, or nothing held out to measure; make the dataset with a "
+        "smaller --held-out-block, or with more text");
   }
   result.unigram_bits_per_byte = bits[0] / static_cast<double>(result.predicted_bytes);
   result.bigram_bits_per_byte = bits[1] / static_cast<double>(result.predicted_bytes);

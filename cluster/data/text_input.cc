@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <utility>
 
@@ -65,14 +66,17 @@ absl::StatusOr<std::string_view> TextInput::Decompress() {
     raw_.remove_prefix(in.pos);
     const int64_t place = bytes_read_ - static_cast<int64_t>(raw_.size());
     if (ZSTD_isError(rest)) {
-      return absl::DataLossError(
-          absl::StrCat(path_, ": not valid zstd at byte ", place, ": ", ZSTD_getErrorName(rest)));
+      const bool no_memory = ZSTD_getErrorCode(rest) == ZSTD_error_memory_allocation;
+      return absl::Status(
+          no_memory ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kInvalidArgument,
+          absl::StrCat(path_, no_memory ? ": cannot be decompressed" : ": not valid zstd",
+                       " at byte ", place, ": ", ZSTD_getErrorName(rest)));
     }
     if (in.pos > 0 || out.pos > 0) within_frame_ = rest != 0;
     if (out.pos > 0) return std::string_view(text_.data(), out.pos);
     if (at_end_ && within_frame_) {
-      return absl::DataLossError(absl::StrCat(path_, ": ends at byte ", place,
-                                              " within a zstd frame; the file has been cut short"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          path_, ": ends at byte ", place, " within a zstd frame; the file has been cut short"));
     }
     if (at_end_) return std::string_view();
   }

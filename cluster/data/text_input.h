@@ -24,8 +24,8 @@ class TextInput {
 
   ~TextInput();
 
-  // The next piece of text, valid until the next call; empty at the end. kDataLoss, with the
-  // place, for a file that is damaged or ends within a frame.
+  // The next piece of text, valid until the next call; empty at the end. kInvalidArgument, with
+  // the place, for a file that is no zstd, is damaged or ends within a frame.
   absl::StatusOr<std::string_view> Next();
 
   const std::string& path() const { return path_; }

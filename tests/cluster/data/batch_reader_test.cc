@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/data/builder.h"
 #include "cluster/data/keyed_permutation.h"
 #include "proto/job.pb.h"
 #include "tests/cluster/data/scratch.h"
@@ -205,7 +206,28 @@ TEST(BatchReaderTest, RefusesWhatCannotBeReadByFieldName) {
 
   spec = Spec(/*tokens=*/5000);  // less than two blocks of the synthetic corpus
   ExpectError(BatchReader::ForEvaluation(Open(spec), spec).status(),
-              StatusCode::kFailedPrecondition, {"nothing is held out"});
+              StatusCode::kFailedPrecondition,
+              {"nothing is held out", "raise data.synthetic.tokens"});
+}
+
+TEST(BatchReaderTest, ATokenOutsideTheVocabularyPointsToTheCommandThatFindsAll) {
+  const std::string folder = ScratchFolder();
+  BuildOptions options;
+  options.inputs = {WriteText(folder + "/a.txt", "some text to train on")};
+  options.output = folder + "/set";
+  ASSERT_TRUE(BuildDataset(options).ok());
+  DataSpec spec;
+  spec.set_dataset(options.output);
+  spec.set_sequence_length(21);
+  const BatchReader reader = Training(spec);
+  std::string tokens = ReadText(options.output + "/tokens.bin");
+  tokens[1] = 2;  // 's' + 512
+  WriteText(options.output + "/tokens.bin", tokens);
+
+  MicroBatch batch;
+  ExpectError(reader.Read(0, 1, &batch), StatusCode::kDataLoss,
+              {"tokens.bin: token 0 is 627, not in the vocabulary of 257",
+               "`carousel data verify " + options.output + "`"});
 }
 
 }  // namespace

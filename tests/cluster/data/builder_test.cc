@@ -225,7 +225,7 @@ TEST_F(BuilderTest, ADamagedZstdFileIsNamedAndNothingIsLeft) {
   const std::string whole = Compress(lines);
   const std::string path = Input("a.jsonl.zst", whole.substr(0, whole.size() - 3));
 
-  ExpectError(Build().status(), StatusCode::kDataLoss, {path, "cut short"});
+  ExpectError(Build().status(), StatusCode::kInvalidArgument, {path, "cut short"});
   ExpectNothingLeft();
 }
 

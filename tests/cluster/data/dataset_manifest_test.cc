@@ -82,13 +82,15 @@ struct Mistake {
   const char* from;
   const char* to;
   const char* culprit;
+  absl::StatusCode code = absl::StatusCode::kDataLoss;
 };
 
 TEST(DatasetManifestTest, EachMistakeIsNamed) {
+  constexpr auto kOther = absl::StatusCode::kInvalidArgument;
   const Mistake mistakes[] = {
-      {"\"carousel-dataset\"", "\"other\"", "format: expected \"carousel-dataset\""},
-      {"\"format_version\": 1", "\"format_version\": 2", "format_version: is 2"},
-      {"\"format_version\": 1,", "", "format_version: is missing"},
+      {"\"carousel-dataset\"", "\"other\"", "format: expected \"carousel-dataset\"", kOther},
+      {"\"format_version\": 1", "\"format_version\": 2", "format_version: is 2", kOther},
+      {"\"format_version\": 1,", "", "format_version: is missing", kOther},
       {"\"vocabulary\": 257", "\"vocabulary\": 0", "vocabulary: is 0"},
       {"\"vocabulary\": 257", "\"vocabulary\": \"257\"", "vocabulary: is \"257\""},
       {"\"vocabulary\": 257", "\"vocabulary\": 257.5", "vocabulary: is 257.5"},
@@ -120,8 +122,8 @@ TEST(DatasetManifestTest, EachMistakeIsNamed) {
   };
   for (const Mistake& mistake : mistakes) {
     const std::string json = Replaced(FormatManifest(Example()), mistake.from, mistake.to);
-    ExpectError(ParseManifest(json, "folder/manifest.json").status(),
-                absl::StatusCode::kInvalidArgument, {"folder/manifest.json: ", mistake.culprit});
+    ExpectError(ParseManifest(json, "folder/manifest.json").status(), mistake.code,
+                {"folder/manifest.json: ", mistake.culprit});
   }
 }
 
@@ -129,7 +131,7 @@ TEST(DatasetManifestTest, WhatIsNoJsonObjectIsRefused) {
   const std::string whole = FormatManifest(Example());
   for (const std::string& text :
        {std::string(), std::string("[]"), std::string("x"), whole.substr(0, whole.size() / 2)}) {
-    ExpectError(ParseManifest(text, "m").status(), absl::StatusCode::kInvalidArgument,
+    ExpectError(ParseManifest(text, "m").status(), absl::StatusCode::kDataLoss,
                 {"m: is not a JSON object"});
   }
 }
@@ -140,8 +142,7 @@ TEST(DatasetManifestTest, DepthIsLimited) {
     const std::string deep = std::string(depth, '[') + std::string(depth, ']');
     const std::string json =
         Replaced(FormatManifest(Example()), "\"vocabulary\": 257", "\"vocabulary\": " + deep);
-    ExpectError(ParseManifest(json, "m").status(), absl::StatusCode::kInvalidArgument,
-                {"m: ", "nested"});
+    ExpectError(ParseManifest(json, "m").status(), absl::StatusCode::kDataLoss, {"m: ", "nested"});
   }
 }
 

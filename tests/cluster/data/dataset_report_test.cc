@@ -157,6 +157,20 @@ TEST(InspectDatasetTest, CountsAndShowsTheText) {
   EXPECT_EQ(summary->content_hash.size(), 32u);
 }
 
+TEST(InspectDatasetTest, WarnsThatNothingIsHeldOut) {
+  const std::string folder = ScratchFolder();
+  BuildOptions options;
+  options.inputs = {WriteText(folder + "/a.txt", std::string(999, 'a'))};
+  options.output = folder + "/set";
+  ASSERT_TRUE(BuildDataset(options).ok());
+
+  EXPECT_EQ(InspectDataset(options.output)->warning,
+            "nothing is held out, so `carousel eval` will have nothing to judge a model by: 1000 "
+            "tokens are fewer than two blocks of 65536; make the dataset with --held-out-block "
+            "100, or more text");
+  EXPECT_EQ(InspectDataset(BuiltFolder())->warning, "");
+}
+
 TEST(InspectDatasetTest, TheSampleHasTheLengthAskedFor) {
   EXPECT_EQ(InspectDataset(BuiltFolder(), 3)->sample, "one");
   EXPECT_EQ(InspectDataset(BuiltFolder(), 0)->sample, "");

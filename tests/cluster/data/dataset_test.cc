@@ -49,6 +49,27 @@ TEST(DatasetTest, AFileOfAnotherSizeIsNamed) {
               {"tokens.bin", "has 10 bytes, its manifest says 44"});
 }
 
+TEST(DatasetTest, ADamagedFileOfABuiltDatasetIsDataLossWhateverIsWrongWithIt) {
+  const std::string folder = BuiltFolder();
+  for (const std::string name : {"tokens.idx", "manifest.json"}) {
+    const std::string good = ReadText(folder + "/" + name);
+    for (const std::string& bad : {good.substr(0, good.size() / 2), "x" + good.substr(1)}) {
+      WriteText(folder + "/" + name, bad);
+      ExpectError(Dataset::OpenFolder(folder).status(), StatusCode::kDataLoss, {name});
+    }
+    WriteText(folder + "/" + name, good);
+  }
+}
+
+TEST(DatasetTest, AJobIsToldHowToFindTheDamage) {
+  const std::string folder = BuiltFolder();
+  std::filesystem::resize_file(folder + "/tokens.bin", 10);
+  DataSpec spec;
+  spec.set_dataset(folder);
+  ExpectError(Dataset::Open(spec).status(), StatusCode::kDataLoss,
+              {"data.dataset: ", "tokens.bin", "`carousel data verify " + folder + "`"});
+}
+
 TEST(DatasetTest, AnIndexOfAnotherBuildIsNamed) {
   const std::string folder = BuiltFolder();
   Edit(folder + "/manifest.json", ReadManifest(folder)->idx.xxh3_128, std::string(32, '0'));
@@ -95,7 +116,7 @@ TEST(DatasetTest, AHeldOutRuleBeyondItsLimitsIsRefused) {
   Edit(folder + "/manifest.json", "\"every\": 50", "\"every\": 257");
   Edit(folder + "/manifest.json", "\"first\": 4", "\"first\": 256");
 
-  ExpectError(Dataset::OpenFolder(folder).status(), StatusCode::kInvalidArgument,
+  ExpectError(Dataset::OpenFolder(folder).status(), StatusCode::kDataLoss,
               {"manifest.json", "held_out.block_tokens: is 72057594037927936"});
 }
 

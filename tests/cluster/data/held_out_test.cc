@@ -57,6 +57,20 @@ TEST(HeldOutTest, ALongCorpusGivesBlockSevenAndEveryFiftiethAfterIt) {
   EXPECT_EQ(ChooseHeldOut(int64_t{1} << 30, 65536, 50), (HeldOutRule{65536, 50, 7}));
 }
 
+TEST(HeldOutTest, AWarningIsGivenOnlyWhereItsRemedyHelps) {
+  for (int64_t tokens = 1; tokens < 300; ++tokens) {
+    const std::string warning = HeldOutWarning(ChooseHeldOut(tokens, 100, 50), tokens);
+    EXPECT_EQ(warning.empty(), tokens >= 200) << warning;
+    const size_t block = warning.find("--held-out-block ");
+    EXPECT_EQ(block == std::string::npos, tokens >= 200 || tokens < 4) << warning;
+    if (block == std::string::npos) continue;
+    const int64_t remedy = std::stoll(warning.substr(block + 17));
+    ASSERT_TRUE(CheckHeldOutWish(remedy, 50).ok());
+    EXPECT_EQ(HeldOutWarning(ChooseHeldOut(tokens, remedy, 50), tokens), "");
+  }
+  EXPECT_EQ(HeldOutWarning({100, 0, 0}, 200), "") << "so it was asked for";
+}
+
 TEST(HeldOutTest, AShortCorpusGivesItsLastWholeBlock) {
   EXPECT_EQ(ChooseHeldOut(5 * 100 + 99, 100, 50).first, 4);
   EXPECT_EQ(ChooseHeldOut(2 * 100, 100, 50).first, 1);
