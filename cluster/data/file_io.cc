@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/counted.h"
 #include "cluster/status_macros.h"
 
 namespace carousel {
@@ -79,8 +80,9 @@ absl::Status RandomAccessFile::Read(int64_t offset, int64_t bytes, void* out) co
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return FileError(errno, "read", path_);
     if (got == 0) {
-      return absl::DataLossError(absl::StrCat(path_, ": ends at byte ", offset, ", but ", bytes,
-                                              " more bytes were expected; it has been cut short"));
+      return absl::DataLossError(
+          absl::StrCat(path_, ": ends at byte ", offset, ", ", Counted(bytes, "byte"),
+                       " before the end that was expected; it has been cut short"));
     }
     to += got;
     offset += got;
@@ -143,8 +145,8 @@ absl::StatusOr<std::string> HashFile(const RandomAccessFile& file, const BytePro
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, int64_t limit) {
   CAROUSEL_ASSIGN_OR_RETURN(const RandomAccessFile file, RandomAccessFile::Open(path));
   if (file.size() > limit) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": has ", file.size(), " bytes, more than the limit of ", limit));
+    return absl::InvalidArgumentError(absl::StrCat(path, ": has ", Counted(file.size(), "byte"),
+                                                   ", more than the limit of ", limit));
   }
   std::string content(static_cast<size_t>(file.size()), '\0');
   CAROUSEL_RETURN_IF_ERROR(file.Read(0, file.size(), content.data()));

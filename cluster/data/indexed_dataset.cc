@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/check.h"
+#include "cluster/counted.h"
 #include "cluster/data/token_codec.h"
 #include "cluster/status_macros.h"
 
@@ -46,7 +47,7 @@ absl::StatusOr<std::unique_ptr<IndexedDataset>> IndexedDataset::Open(const std::
 absl::Status IndexedDataset::ReadHeader() {
   const int64_t size = idx_.size();
   if (size < kIndexHeaderBytes) {
-    return Malformed(idx_, "has ", size, " bytes, fewer than the ", kIndexHeaderBytes,
+    return Malformed(idx_, "has ", Counted(size, "byte"), ", fewer than the ", kIndexHeaderBytes,
                      " of an index header; it has been cut short or is another kind of file");
   }
   char header[kIndexHeaderBytes];
@@ -90,8 +91,9 @@ absl::Status IndexedDataset::CheckCounts(uint64_t sequences, uint64_t entries) {
   offsets_at_ = kIndexHeaderBytes + 4 * sequences_;
   documents_at_ = offsets_at_ + 8 * sequences_;
   if (bin_.size() % TokenBytes(type_) != 0) {
-    return Malformed(bin_, "size: is ", bin_.size(), " bytes, which is no whole number of ",
-                     TokenBytes(type_), "-byte tokens; it has been cut short");
+    return Malformed(bin_, "size: is ", Counted(bin_.size(), "byte"),
+                     ", which is no whole number of ", TokenBytes(type_),
+                     "-byte tokens; it has been cut short");
   }
   tokens_ = bin_.size() / TokenBytes(type_);
   return absl::OkStatus();
@@ -108,7 +110,7 @@ absl::Status IndexedDataset::CheckSequence(int64_t sequence, int32_t length, int
   }
   const int64_t end = offset + length * TokenBytes(type_);
   if (end > bin_.size()) {
-    return Malformed(bin_, "has ", bin_.size(), " bytes, but sequence ", sequence,
+    return Malformed(bin_, "has ", Counted(bin_.size(), "byte"), ", but sequence ", sequence,
                      " of its index ends at ", end, "; it has been cut short");
   }
   return absl::OkStatus();
@@ -130,7 +132,7 @@ absl::Status IndexedDataset::CheckSequences() const {
     }
   }
   if (end != bin_.size()) {
-    return Malformed(bin_, "has ", bin_.size(), " bytes, but its index describes ", end,
+    return Malformed(bin_, "has ", Counted(bin_.size(), "byte"), ", but its index describes ", end,
                      "; the two do not belong together");
   }
   return absl::OkStatus();

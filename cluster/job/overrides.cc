@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cluster/check.h"
+#include "cluster/counted.h"
 #include "cluster/job/yaml_writer.h"
 
 namespace carousel {
@@ -115,8 +116,8 @@ void Apply(const Override& change, const YamlDialect& dialect, YamlNode* documen
     if (node->kind != YamlNode::Kind::kSequence || *step.index > node->items.size()) {
       const bool list = node->kind == YamlNode::Kind::kSequence;
       faults->Add(place, path,
-                  list ? "has " + std::to_string(node->items.size()) + " elements, so index " +
-                             std::to_string(*step.index) + " cannot be set"
+                  list ? "has " + Counted(static_cast<int64_t>(node->items.size()), "element") +
+                             ", so index " + std::to_string(*step.index) + " cannot be set"
                        : "is not a list in the job file",
                   "set the whole list: --set " + path + "=[...]");
       return;
@@ -125,6 +126,7 @@ void Apply(const Override& change, const YamlDialect& dialect, YamlNode* documen
     node = &node->items[*step.index];
   }
   *node = *std::move(value);
+  if (node->kind == YamlNode::Kind::kNull) return;  // names nothing; the loader says so
   for (const auto& [path_of_one, replaced] : dialect.replacements) {
     if (path_of_one != change.path) continue;
     for (const std::string& other : replaced) Remove(other, document);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/counted.h"
 #include "cluster/job/defaults.h"
 #include "cluster/job/validate.h"
 
@@ -38,8 +39,8 @@ void ProbeDataset(const DatasetProbe& probe, JobDraft* draft) {
   }
   if (data->has_sequence_length() && facts->tokens <= data->sequence_length()) {
     draft->faults.Add(place, "data.dataset",
-                      "its " + std::to_string(facts->tokens) +
-                          " tokens do not fill one window of data.sequence_length + 1 = " +
+                      "its training part of " + Counted(facts->tokens, "token") +
+                          " does not fill one window of data.sequence_length + 1 = " +
                           std::to_string(data->sequence_length() + 1));
   }
 }

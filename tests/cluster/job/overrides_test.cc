@@ -100,6 +100,12 @@ TEST(OverridesTest, OfTwoSourcesFromFlagsTheLastWins) {
   EXPECT_FALSE(draft.job.data().has_synthetic());
 }
 
+TEST(OverridesTest, ASourceThatIsNothingReplacesNoOther) {
+  const JobDraft draft = DataWith("{synthetic: {}}", {"data.dataset="});
+  EXPECT_TRUE(draft.job.data().has_synthetic());
+  EXPECT_FALSE(draft.faults.empty());
+}
+
 // It may well be meant for the corpus that the file does not have any more.
 TEST(OverridesTest, APartOfASourceReplacesNoOther) {
   const JobDraft draft = DataWith("{dataset: d}", {"data.synthetic.tokens=5k"});

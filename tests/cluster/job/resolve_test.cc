@@ -169,10 +169,11 @@ TEST(ResolveTest, ADatasetThatDoesNotFitIsRefused) {
   ResolveOptions options;
   DatasetFacts facts{"c0ffee", 50'257, 200};
   options.probe_dataset = [&](const std::string&) -> absl::StatusOr<DatasetFacts> { return facts; };
-  EXPECT_EQ(Resolve(kOnDataset, {}, options).status().message(),
-            "job.yaml:2:8: model.vocab_size: 288 is below the dataset's vocabulary, 50257\n"
-            "job.yaml:3:17: data.dataset: its 200 tokens do not fill one window of "
-            "data.sequence_length + 1 = 201");
+  EXPECT_EQ(
+      Resolve(kOnDataset, {}, options).status().message(),
+      "job.yaml:2:8: model.vocab_size: 288 is below the dataset's vocabulary, 50257\n"
+      "job.yaml:3:17: data.dataset: its training part of 200 tokens does not fill one window of "
+      "data.sequence_length + 1 = 201");
 
   options.probe_dataset = [](const std::string&) -> absl::StatusOr<DatasetFacts> {
     return absl::NotFoundError("words: there is no such folder; build it first");
