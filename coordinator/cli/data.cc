@@ -22,6 +22,9 @@ Outcome ReportDataset(const Program& program, const std::string& folder, const s
                       const nlohmann::ordered_json& mark) {
   CAROUSEL_ASSIGN_OR_RETURN(const DatasetSummary summary, InspectDataset(folder, 0));
   const DatasetManifest& manifest = summary.manifest;
+  if (!summary.warning.empty()) {
+    std::fprintf(stderr, "carousel: %s: %s\n", folder.c_str(), summary.warning.c_str());
+  }
   if (program.output == OutputFormat::kTable) {
     std::printf("%s %s: %s tokens in %s documents, %s of them held out\n", folder.c_str(),
                 done.c_str(), Grouped(manifest.tokens).c_str(), Grouped(manifest.documents).c_str(),
@@ -34,6 +37,7 @@ Outcome ReportDataset(const Program& program, const std::string& folder, const s
                    {"documents", manifest.documents},
                    {"training_tokens", summary.training_tokens},
                    {"held_out_tokens", summary.held_out_tokens},
+                   {"warning", summary.warning},
                    {"content_hash", summary.content_hash}});
   PrintDocument(document, program.output);
   return ExitCode::kOk;

@@ -3,7 +3,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "cluster/data/dataset_probe.h"
+#include "cluster/data/dataset_manifest.h"
+#include "cluster/data/held_out.h"
 #include "cluster/job/contract.h"
 #include "cluster/job/job_file.h"
 #include "cluster/job/model_layout.h"
@@ -117,12 +118,23 @@ void PrintSummary(const JobSpec& job, const ordered_json& summary) {
   });
 }
 
+// What is no fault, but will be missed later.
+std::string DataWarning(const DataSpec& data) {
+  const absl::StatusOr<DatasetManifest> manifest = ReadManifest(data.dataset());
+  if (!manifest.ok()) return {};
+  const std::string warning = HeldOutWarning(manifest->held_out, manifest->tokens);
+  return warning.empty() ? "" : absl::StrCat("data.dataset: ", data.dataset(), ": ", warning);
+}
+
 Outcome Validate(const Program& program, const ValidateOptions& options) {
   if (options.presets) return ShowPresets(program.output);
   if (options.job.file.empty()) {
     return UsageError("validate: FILE is missing: the job file, or --presets");
   }
   CAROUSEL_ASSIGN_OR_RETURN(const JobSpec job, LoadJob(options.job, !options.no_data));
+  const std::string warning =
+      job.data().has_dataset() && !options.no_data ? DataWarning(job.data()) : "";
+  if (!warning.empty()) std::fprintf(stderr, "carousel: %s\n", warning.c_str());
   if (options.resolved && program.output != OutputFormat::kJson) {
     std::fputs(JobToYaml(job).c_str(), stdout);
     return ExitCode::kOk;
@@ -132,6 +144,7 @@ Outcome Validate(const Program& program, const ValidateOptions& options) {
     PrintSummary(job, summary);
     return ExitCode::kOk;
   }
+  summary["warning"] = warning;
   summary["spec"] = ToJsonDocument(job);
   PrintDocument(summary, program.output);
   return ExitCode::kOk;
