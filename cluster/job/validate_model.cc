@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cluster/job/field_checks.h"
@@ -19,7 +20,7 @@ constexpr int64_t kMaxParameters = int64_t{1} << 40;
 constexpr double kMaxFactor = 16;
 
 // What ties the width to other fields. Each holds of a model that can be laid out.
-using Tie = bool (*)(const ModelSpec&);
+using Condition = bool (*)(const ModelSpec&);
 
 bool InnerWidthFits(const ModelSpec& model) {
   return WidthsOf(model).mlstm_inner % model.num_heads() == 0;
@@ -84,8 +85,10 @@ class ModelValidator {
         Above("mlstm_proj_factor", model_.has_mlstm_proj_factor(), model_.mlstm_proj_factor());
     CheckPositions();
     if (family_ != XLSTM) return;
-    if (heads_ok_ && factor_ok) ties_.push_back(InnerWidthFits);
-    if (slstm_heads_ok && model_.slstm_at_size() > 0) ties_.push_back(SlstmHeadsFit);
+    if (heads_ok_ && factor_ok) Tie(InnerWidthFits, &ModelValidator::SayInnerWidth);
+    if (slstm_heads_ok && model_.slstm_at_size() > 0) {
+      Tie(SlstmHeadsFit, &ModelValidator::SaySlstmHeads);
+    }
   }
 
   void CheckPositions() {
@@ -126,18 +129,16 @@ class ModelValidator {
       checks_.Number("model.igate_bias_init", true, model_.igate_bias_init(), -100, 100);
     }
     if (family_ != XLSTM_LARGE || !heads_ok_) return;
-    ties_.push_back(HeadsFit);
-    if (qk_ok) ties_.push_back(QkWidthFits);
+    Tie(HeadsFit, &ModelValidator::SayMlstmHeads);
+    if (qk_ok) Tie(QkWidthFits, &ModelValidator::SayQkWidth);
   }
+
+  void Tie(Condition holds, void (ModelValidator::*say)()) { ties_.push_back({holds, say}); }
 
   void CheckTies() {
     if (!dim_ok_) return;
-    for (const Tie holds : ties_) {
-      if (holds(model_)) continue;
-      if (holds == InnerWidthFits) SayInnerWidth();
-      if (holds == SlstmHeadsFit) SayHeads("model.slstm_num_heads", model_.slstm_num_heads());
-      if (holds == HeadsFit) SayHeads("model.num_heads", model_.num_heads());
-      if (holds == QkWidthFits) SayQkWidth();
+    for (const auto& [holds, say] : ties_) {
+      if (!holds(model_)) (this->*say)();
     }
   }
 
@@ -160,8 +161,18 @@ class ModelValidator {
                 is_dim ? NearestWidths() : "");
   }
 
-  void SayHeads(const std::string& field, int64_t heads) {
-    const bool is_slstm = field == "model.slstm_num_heads";
+  void SaySlstmHeads() {
+    const int64_t heads = model_.slstm_num_heads();
+    SayHeads("model.slstm_num_heads", heads,
+             NearestHeads(heads, &ModelSpec::set_slstm_num_heads, SlstmHeadsFit));
+  }
+
+  void SayMlstmHeads() {
+    const int64_t heads = model_.num_heads();
+    SayHeads("model.num_heads", heads, NearestHeads(heads, &ModelSpec::set_num_heads, HeadsFit));
+  }
+
+  void SayHeads(const std::string& field, int64_t heads, const std::string& nearest) {
     const bool divides = model_.dim() % heads == 0;
     const std::string dim = std::to_string(model_.dim());
     if (checks_.Blamed({field, "model.dim"}) == "model.dim") {
@@ -175,8 +186,7 @@ class ModelValidator {
     checks_.Add(field,
                 std::to_string(heads) + (divides ? " leaves a head of one unit, fewer than 2"
                                                  : " does not divide model.dim, " + dim),
-                is_slstm ? NearestHeads(heads, &ModelSpec::set_slstm_num_heads, SlstmHeadsFit)
-                         : NearestHeads(heads, &ModelSpec::set_num_heads, HeadsFit));
+                nearest);
   }
 
   void SayQkWidth() {
@@ -201,11 +211,12 @@ class ModelValidator {
     ModelSpec model = model_;
     return NearestThatFit(model_.dim(), 1, kMaxDim, [&](int64_t dim) {
       model.set_dim(dim);
-      return std::all_of(ties_.begin(), ties_.end(), [&](Tie holds) { return holds(model); });
+      return std::all_of(ties_.begin(), ties_.end(),
+                         [&](const auto& tie) { return tie.first(model); });
     });
   }
 
-  std::string NearestHeads(int64_t heads, void (ModelSpec::*set)(int64_t), Tie holds) const {
+  std::string NearestHeads(int64_t heads, void (ModelSpec::*set)(int64_t), Condition holds) const {
     ModelSpec model = model_;
     return NearestThatFit(heads, 1, kMaxHeads, [&](int64_t candidate) {
       (model.*set)(candidate);
@@ -279,8 +290,9 @@ class ModelValidator {
   const ModelSpec& model_;
   FieldChecks checks_;
   const Faults* const faults_;
-  const Family family_;    // unspecified: not known
-  std::vector<Tie> ties_;  // those whose other fields are there and in range
+  const Family family_;  // unspecified: not known
+  // Those whose other fields are there and in range, each with what tells that it does not hold.
+  std::vector<std::pair<Condition, void (ModelValidator::*)()>> ties_;
   bool dim_ok_ = false, blocks_ok_ = false, heads_ok_ = false;
   bool complete_ = true;  // every number that the layout needs is there and in range
 };
