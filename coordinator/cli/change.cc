@@ -9,6 +9,7 @@
 #include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/figures.h"
+#include "coordinator/cli/limits.h"
 #include "coordinator/cli/message_json.h"
 #include "coordinator/cli/verbs.h"
 
@@ -94,7 +95,7 @@ void AddCommon(CLI::App* verb, Program* program, ChangeOptions* options) {
   verb->add_option("--timeout", options->timeout,
                    "seconds to wait for it; what was asked is done all the same [no limit]")
       ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+      ->check(Seconds());
   AddCoordinatorOption(verb, program);
   AddOutputOption(verb, program);
 }
