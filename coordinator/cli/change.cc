@@ -144,7 +144,7 @@ void AddResume(CLI::App* app, Program* program) {
       "  carousel resume smoke-1 --set pipeline.stages=3 --set pipeline.schedule=gpipe\n"
       "  carousel resume smoke-1 --dataset /mnt/new/corpus");
   AddCommon(verb, program, options.get());
-  AddSetOption(verb, &options->sets, "a field of pipeline.*; may be repeated");
+  AddSetOption(verb, &options->sets, "a field of pipeline.*; may be repeated", "pipeline.");
   verb->add_option("--dataset", options->dataset,
                    "where the job's dataset lies now, for coordinator and workers [where it lay]")
       ->type_name("DIR");

@@ -20,9 +20,9 @@ void AddHeldOutOptions(CLI::App* verb, int64_t* every, int64_t* block_tokens) {
       ->check(WholeNumber(2, kMaxHeldOutBlock));
 }
 
-absl::Status CheckHeldOutOptions(int64_t every, int64_t block_tokens) {
-  const absl::Status wish = CheckHeldOutWish(block_tokens, every);
-  return wish.ok() ? wish : UsageError("--" + std::string(wish.message()));
+absl::Status CheckHeldOutEvery(int64_t every) {
+  if (every != 1) return absl::OkStatus();
+  return UsageError("--held-out-every 1: would hold everything out; 0 holds nothing out, 2 half");
 }
 
 Outcome ReportDataset(const Program& program, const std::string& folder, const std::string& done,

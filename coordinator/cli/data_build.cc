@@ -20,7 +20,7 @@ struct DataBuildOptions {
 Outcome Build(const Program& program, const DataBuildOptions& options) {
   CountInterrupts();
   BuildOptions build = options.build;
-  CAROUSEL_RETURN_IF_ERROR(CheckHeldOutOptions(build.held_out_every, build.held_out_block_tokens));
+  CAROUSEL_RETURN_IF_ERROR(CheckHeldOutEvery(build.held_out_every));
   if (options.has_separator) build.document_separator = options.separator;
   const absl::Status already = CheckAlreadyBuilt(build);
   if (already.ok()) {

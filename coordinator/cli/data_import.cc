@@ -41,7 +41,7 @@ absl::Status Check(const ImportOptions& options) {
   const absl::Status tokenizer =
       CheckTokenizer(options.tokenizer, options.vocabulary, options.separator);
   if (!tokenizer.ok()) return UsageError(absl::StrCat("--", tokenizer.message()));
-  return CheckHeldOutOptions(options.held_out_every, options.held_out_block_tokens);
+  return CheckHeldOutEvery(options.held_out_every);
 }
 
 Outcome Import(const Program& program, ImportOptions options) {

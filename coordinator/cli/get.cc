@@ -65,7 +65,7 @@ Outcome GetNodes(const Program& program, const GetOptions&) {
             node.job().empty() ? "-" : node.job()};
   };
   PrintList(program, nodes.nodes(),
-            {"WORKER", "STATE", "ADDRESS", "BACKEND", "THREADS", "HEARD", "JOB"}, row,
+            {"WORKER", "STATE", "ADDRESS", "BACKEND", "THREADS", "LAST HEARD", "JOB"}, row,
             ToJsonDocument);
   return ExitCode::kOk;
 }

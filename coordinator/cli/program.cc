@@ -13,9 +13,12 @@ namespace carousel {
 namespace {
 
 // As CLI11 wants it: empty, or what is wrong.
-std::string CheckAssignment(const std::string& text) {
+std::string CheckAssignment(const std::string& text, const std::string& allowed) {
   const absl::StatusOr<Override> parsed = ParseOverride(text);
-  return parsed.ok() ? "" : std::string(parsed.status().message());
+  if (!parsed.ok()) return std::string(parsed.status().message());
+  if (parsed->path.starts_with(allowed)) return "";
+  return absl::StrCat("\"", parsed->path, "\" cannot be changed here, only ", allowed,
+                      "*; what fixes the result stays as it is");
 }
 
 bool IsPlain(const std::string& word) {
@@ -53,11 +56,14 @@ CLI::Option* AddOutputOption(CLI::App* verb, Program* program) {
       ->check(CLI::IsMember({"table", "json", "yaml"}));
 }
 
-void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::string& help) {
+void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::string& help,
+                  const std::string& allowed) {
   verb->add_option("--set", *sets, help)
       ->type_name("PATH=VALUE")
       ->allow_extra_args(false)  // one value each, else it would swallow the job file
-      ->check(CLI::Validator(CheckAssignment, "", "assignment"));
+      ->check(CLI::Validator(
+          [allowed](const std::string& text) { return CheckAssignment(text, allowed); }, "",
+          "assignment"));
 }
 
 void AddJobFileOptions(CLI::App* verb, JobFileOptions* options) {

@@ -40,8 +40,9 @@ struct JobFileOptions {
 };
 void AddJobFileOptions(CLI::App* verb, JobFileOptions* options);
 
-// --set, once for each field, with `help`.
-void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::string& help);
+// --set, once for each field, with `help`; a path must begin with `allowed`.
+void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::string& help,
+                  const std::string& allowed = "");
 
 // The job, resolved. With `look_at_data` its dataset is opened here and named by its absolute path,
 // so that the coordinator and the workers find it from wherever they were started.

@@ -84,6 +84,7 @@ TEST_F(CommandLine, IsRefusedWithWhatWasMeant) {
       {{"get", "nodes", "--state", "s"}, 2, {"not expected: \"--state\""}},
       {{"logs", "-o", "xml"}, 2, {"--output", "xml", "json"}},
       {{"resume", "tiny-1", "--dataset"}, 2, {"--dataset"}},
+      {{"resume", "tiny-1", "--set", "steps=9"}, 2, {"\"steps\"", "only pipeline.*"}},
       {{"logs", "--tail", "0"}, 2, {"--tail"}},
       {{"get", "jobs", "--coordinator", "nowhere"}, 2, {"nowhere", "host:port"}},
       {{"get", "jobs", "--coordinator", "127.0.0.1:99999"}, 2, {"127.0.0.1:99999", "65535"}},
@@ -97,7 +98,7 @@ TEST_F(CommandLine, IsRefusedWithWhatWasMeant) {
        {"--output", "json"}},
       {{"data", "build", "--to", folder_ / "set", folder_ / "text.txt", "--held-out-every", "1"},
        2,
-       {"--held-out every", "2 to"}},
+       {"--held-out-every 1", "nothing out"}},
       {{"validate"}, 2, {"FILE is missing", "--presets"}},
       {{"data", "build", folder_ / "text.txt"}, 2, {"--to is required"}},
   });

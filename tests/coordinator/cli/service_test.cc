@@ -127,14 +127,14 @@ TEST_F(Service, GeneratedPiecesMakeTheTextThatIsShown) {
 TEST_F(Service, AnErrorStandsAloneAndItsHintFindsTheCoordinator) {
   const std::string job = Trained();
   for (const std::string verb : {"eval", "generate"}) {
-    const Finished none = Run({verb, job, "--step", "3"}, "table");
+    const Finished none = Run({verb, job, "--step", "5"}, "table");
     EXPECT_EQ(none.code, 4) << none.err;
     EXPECT_EQ(none.out, "");
-    EXPECT_NE(none.err.find("of step 3"), std::string::npos) << none.err;
+    EXPECT_NE(none.err.find("of step 5"), std::string::npos) << none.err;
     EXPECT_NE(none.err.find(job + " --coordinator " + service_.address() + "`"), std::string::npos)
         << none.err;
   }
-  const Finished prompted = Run({"generate", job, "--step", "3", "--prompt", "Once"}, "table");
+  const Finished prompted = Run({"generate", job, "--step", "5", "--prompt", "Once"}, "table");
   EXPECT_EQ(prompted.out, "");
   EXPECT_NE(Run({"eval", job, "--max-tokens", "65"}, "table").out.find("(--max-tokens 65)"),
             std::string::npos);
