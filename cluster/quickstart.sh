@@ -74,7 +74,7 @@ if [[ ! -s "$text" ]]; then
   mv "$text.part" "$text"
 fi
 dataset=$folder/dataset
-"$carousel" data build --output "$dataset" "$text" # nothing, if it is there and the same
+"$carousel" data build --to "$dataset" "$text" # nothing, if it is there and the same
 
 heading "training with $workers workers"
 job=("$job_file" --set "data.dataset=$dataset" "${steps[@]}")

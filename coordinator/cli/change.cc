@@ -9,6 +9,7 @@
 #include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/figures.h"
+#include "coordinator/cli/limits.h"
 #include "coordinator/cli/message_json.h"
 #include "coordinator/cli/verbs.h"
 
@@ -94,7 +95,7 @@ void AddCommon(CLI::App* verb, Program* program, ChangeOptions* options) {
   verb->add_option("--timeout", options->timeout,
                    "seconds to wait for it; what was asked is done all the same [no limit]")
       ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+      ->check(Seconds());
   AddCoordinatorOption(verb, program);
   AddOutputOption(verb, program);
 }
@@ -143,7 +144,7 @@ void AddResume(CLI::App* app, Program* program) {
       "  carousel resume smoke-1 --set pipeline.stages=3 --set pipeline.schedule=gpipe\n"
       "  carousel resume smoke-1 --dataset /mnt/new/corpus");
   AddCommon(verb, program, options.get());
-  AddSetOption(verb, &options->sets, "a field of pipeline.*; may be repeated");
+  AddSetOption(verb, &options->sets, "a field of pipeline.*; may be repeated", "pipeline.");
   verb->add_option("--dataset", options->dataset,
                    "where the job's dataset lies now, for coordinator and workers [where it lay]")
       ->type_name("DIR");

@@ -2,9 +2,11 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/data/dataset_report.h"
+#include "cluster/data/held_out.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/data_verbs.h"
 #include "coordinator/cli/figures.h"
+#include "coordinator/cli/limits.h"
 #include "coordinator/cli/verbs.h"
 
 namespace carousel {
@@ -12,10 +14,15 @@ namespace carousel {
 void AddHeldOutOptions(CLI::App* verb, int64_t* every, int64_t* block_tokens) {
   verb->add_option("--held-out-every", *every, "of so many blocks one is held out; 0: none [50]")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(WholeNumber(0, kMaxHeldOutEvery));
   verb->add_option("--held-out-block", *block_tokens, "tokens of a held-out block [65536]")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(2, kMaxHeldOutBlock));
+}
+
+absl::Status CheckHeldOutEvery(int64_t every) {
+  if (every != 1) return absl::OkStatus();
+  return UsageError("--held-out-every 1: would hold everything out; 0 holds nothing out, 2 half");
 }
 
 Outcome ReportDataset(const Program& program, const std::string& folder, const std::string& done,
@@ -26,8 +33,9 @@ Outcome ReportDataset(const Program& program, const std::string& folder, const s
     std::fprintf(stderr, "carousel: %s: %s\n", folder.c_str(), summary.warning.c_str());
   }
   if (program.output == OutputFormat::kTable) {
-    std::printf("%s %s: %s tokens in %s documents, %s of them held out\n", folder.c_str(),
-                done.c_str(), Grouped(manifest.tokens).c_str(), Grouped(manifest.documents).c_str(),
+    std::printf("%s %s: %s in %s, %s of them held out\n", folder.c_str(), done.c_str(),
+                Counted(manifest.tokens, "token").c_str(),
+                Counted(manifest.documents, "document").c_str(),
                 Grouped(summary.held_out_tokens).c_str());
     return ExitCode::kOk;
   }
@@ -49,8 +57,8 @@ void AddData(CLI::App* app, Program* program) {
   verb->require_subcommand(1);
   verb->footer(
       "Examples:\n"
-      "  carousel data build --output corpus corpus.txt\n"
-      "  carousel data import pile_text_document --output pile --vocabulary 50257\n"
+      "  carousel data build --to corpus corpus.txt\n"
+      "  carousel data import pile_text_document --to pile --vocabulary 50257\n"
       "  carousel data inspect corpus\n"
       "  carousel data baseline corpus");
   AddDataBuild(verb, program);

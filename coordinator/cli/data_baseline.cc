@@ -48,7 +48,7 @@ Outcome Baseline(const Program& program, const std::string& folder) {
   table.AddRow({"bigram", absl::StrFormat("%.4f", baselines.bigram_bits_per_byte)});
   table.AddRow({"trigram", absl::StrFormat("%.4f", baselines.trigram_bits_per_byte)});
   table.Print();
-  std::printf("on %s held-out tokens\n", Grouped(baselines.predicted).c_str());
+  std::printf("on %s that were held out\n", Counted(baselines.predicted, "token").c_str());
   return ExitCode::kOk;
 }
 

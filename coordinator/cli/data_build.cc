@@ -20,6 +20,7 @@ struct DataBuildOptions {
 Outcome Build(const Program& program, const DataBuildOptions& options) {
   CountInterrupts();
   BuildOptions build = options.build;
+  CAROUSEL_RETURN_IF_ERROR(CheckHeldOutEvery(build.held_out_every));
   if (options.has_separator) build.document_separator = options.separator;
   const absl::Status already = CheckAlreadyBuilt(build);
   if (already.ok()) {
@@ -30,8 +31,8 @@ Outcome Build(const Program& program, const DataBuildOptions& options) {
     ProgressLine line("building");
     build.progress = [&](const BuildProgress& progress) {
       line.Update(progress.bytes_done, progress.bytes_total,
-                  absl::StrCat(Grouped(progress.tokens), " tokens, ", Grouped(progress.documents),
-                               " documents"));
+                  absl::StrCat(Counted(progress.tokens, "token"), ", ",
+                               Counted(progress.documents, "document")));
       return InterruptsSoFar() == 0;
     };
     const absl::StatusOr<DatasetManifest> built = BuildDataset(build);
@@ -55,15 +56,13 @@ void AddDataBuild(CLI::App* data, Program* program) {
       "text\n"
       "under the same rules, nothing is done.\n\n"
       "Examples:\n"
-      "  carousel data build --output corpus book1.txt book2.txt\n"
-      "  carousel data build --output web --text-field content part-*.jsonl.zst\n"
-      "  carousel data build --output poems --separator '' poems.txt      empty lines separate");
+      "  carousel data build --to corpus book1.txt book2.txt\n"
+      "  carousel data build --to web --text-field content part-*.jsonl.zst\n"
+      "  carousel data build --to poems --separator '' poems.txt      empty lines separate");
   verb->add_option("INPUT", options->build.inputs, "text files, in the order of their text")
       ->type_name("")
       ->required();
-  verb->add_option("--output", options->build.output, "folder to create")
-      ->type_name("DIR")
-      ->required();
+  verb->add_option("--to", options->build.output, "folder to create")->type_name("DIR")->required();
   verb->add_option_function<std::string>(
           "--separator",
           [options](const std::string& line) {
@@ -71,12 +70,19 @@ void AddDataBuild(CLI::App* data, Program* program) {
             options->has_separator = true;
           },
           "line that separates documents of plain text [each file is one document]")
-      ->type_name("LINE");
+      ->type_name("LINE")
+      ->check(CLI::Validator(
+          [](std::string& line) {
+            return line.find_first_of("\r\n") == line.npos ? "" : "is more than one line";
+          },
+          ""));
   verb->add_option("--text-field", options->build.text_field,
                    "field of JSON Lines that holds the document [text]")
-      ->type_name("NAME");
+      ->type_name("NAME")
+      ->check(CLI::Validator(
+          [](std::string& name) { return name.empty() ? "the name is empty" : ""; }, ""));
   AddHeldOutOptions(verb, &options->build.held_out_every, &options->build.held_out_block_tokens);
-  AddFormatOption(verb, program);
+  AddOutputOption(verb, program);
   verb->callback([=] { program->run = [=] { return Build(*program, *options); }; });
 }
 

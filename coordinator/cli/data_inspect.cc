@@ -9,6 +9,7 @@
 #include "cluster/status_macros.h"
 #include "coordinator/cli/data_verbs.h"
 #include "coordinator/cli/figures.h"
+#include "coordinator/cli/limits.h"
 
 namespace carousel {
 namespace {
@@ -58,8 +59,8 @@ void Print(const DatasetSummary& summary) {
                             ? absl::StrCat("with token ", *manifest.separator_token)
                             : "where the index says, with any token"},
       {"training", Grouped(summary.training_tokens)},
-      {"held out",
-       absl::StrCat(Grouped(summary.held_out_tokens), " in ", summary.held_out_blocks, " blocks")},
+      {"held out", absl::StrCat(Grouped(summary.held_out_tokens), " in ",
+                                Counted(summary.held_out_blocks, "block"))},
       {"documents",
        absl::StrCat(Grouped(manifest.documents), ", of ", Grouped(summary.documents.shortest),
                     " to ", Grouped(summary.documents.longest), " tokens, mean ",
@@ -107,7 +108,7 @@ void AddDataInspect(CLI::App* data, Program* program) {
   verb->add_option("DIR", options->folder, "dataset folder")->type_name("")->required();
   verb->add_option("--sample", options->sample, "tokens to show from the beginning [400]")
       ->type_name("N")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
+      ->check(WholeNumber(0, 1 << 20));
   AddOutputOption(verb, program);
   verb->callback([=] { program->run = [=] { return Inspect(*program, *options); }; });
 }

@@ -29,8 +29,9 @@ Outcome Verify(const Program& program, const std::string& folder) {
                    {"problems", report.problems}},
                   program.output);
   } else if (report.problems.empty()) {
-    std::printf("%s is unharmed: %s tokens in %s documents\n", folder.c_str(),
-                Grouped(manifest.tokens).c_str(), Grouped(manifest.documents).c_str());
+    std::printf("%s is unharmed: %s in %s\n", folder.c_str(),
+                Counted(manifest.tokens, "token").c_str(),
+                Counted(manifest.documents, "document").c_str());
   }
   if (report.problems.empty()) return ExitCode::kOk;
   std::string text = absl::StrCat(folder, " is damaged:");
@@ -45,7 +46,7 @@ void AddDataVerify(CLI::App* data, Program* program) {
   auto folder = std::make_shared<std::string>();
   CLI::App* verb = data->add_subcommand("verify", "Check every byte of a dataset folder");
   verb->footer(
-      "Exit code 1, with every problem, if it is not as it was built.\n\n"
+      "Exit code 3, with every problem, if it is not as it was built.\n\n"
       "Example:\n  carousel data verify corpus");
   verb->add_option("DIR", *folder, "dataset folder")->type_name("")->required();
   AddOutputOption(verb, program);

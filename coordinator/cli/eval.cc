@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/figures.h"
+#include "coordinator/cli/limits.h"
 #include "coordinator/cli/message_json.h"
 #include "coordinator/cli/progress_line.h"
 #include "coordinator/cli/server_options.h"
@@ -42,6 +43,12 @@ absl::StatusOr<EvaluateProgress> Evaluate(const Client& client, const EvaluateRe
   return last;
 }
 
+// Whole sequences are measured, so these may be more than were asked for.
+std::string TokensText(int64_t measured, int64_t asked) {
+  if (asked == 0 || measured <= asked) return Grouped(measured);
+  return absl::StrCat(Grouped(measured), ", of whole micro-batches (--max-tokens ", asked, ")");
+}
+
 Outcome Eval(const Program& program, const EvalOptions& options) {
   CAROUSEL_ASSIGN_OR_RETURN(const Served served, Serve(program, options.server, true));
   EvaluateRequest request;
@@ -58,7 +65,7 @@ Outcome Eval(const Program& program, const EvalOptions& options) {
   }
   PrintFields({{"job", request.job()},
                {"checkpoint", absl::StrCat("of step ", result.step())},
-               {"held-out tokens", Grouped(result.tokens())},
+               {"held-out tokens", TokensText(result.tokens(), options.max_tokens)},
                {"loss", LossText(result.loss()) + " nats per token"},
                {"perplexity", absl::StrFormat("%.4f", result.perplexity())},
                {"bits per byte", result.has_bits_per_byte()
@@ -83,12 +90,15 @@ void AddEval(CLI::App* app, Program* program) {
       ->type_name("");
   verb->add_option("--step", options->step, "checkpoint of this step [the newest]")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1, kMaxSteps));
   verb->add_option("--dataset", options->dataset, "dataset folder [the job's own]")
       ->type_name("DIR");
-  verb->add_option("--max-tokens", options->max_tokens, "stop after so many [all]")
+  verb->add_option(
+          "--max-tokens", options->max_tokens,
+          "stop as soon as so many are measured; sequences are measured whole, a micro-batch\n"
+          "of them at a time, so it may be some more [all]")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1, kMaxTokens));
   AddServerOptions(verb, program, &options->server);
   AddThreadsOption(verb, &options->server);
   AddOutputOption(verb, program);

@@ -33,6 +33,8 @@ ExitCode ExitCodeOf(const absl::Status& status) {
       return ExitCode::kOk;
     case absl::StatusCode::kInvalidArgument:
       return IsMarked(status, "usage") ? ExitCode::kUsage : ExitCode::kInvalid;
+    case absl::StatusCode::kDataLoss:
+      return ExitCode::kInvalid;
     case absl::StatusCode::kNotFound:
       return ExitCode::kNotFound;
     case absl::StatusCode::kUnavailable:

@@ -13,8 +13,8 @@ enum class ExitCode : int {
   kOk = 0,
   kError = 1,         // the server, the disk, a child process
   kUsage = 2,         // the command line
-  kInvalid = 3,       // the job file, the dataset
-  kNotFound = 4,      // no such job, checkpoint or file
+  kInvalid = 3,       // what is in a job file, text, dataset, pair, checkpoint
+  kNotFound = 4,      // no such job, checkpoint, file or folder
   kUnreachable = 5,   // no coordinator answers
   kTimeout = 6,       // --timeout
   kPrecondition = 7,  // the state of things forbids it

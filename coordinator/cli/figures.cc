@@ -21,6 +21,10 @@ std::string Grouped(int64_t count) {
   return grouped;
 }
 
+std::string Counted(int64_t count, const std::string& noun) {
+  return absl::StrCat(Grouped(count), " ", noun, count == 1 ? "" : "s");
+}
+
 std::string Bytes(double bytes) {
   const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
   int unit = 0;
@@ -49,11 +53,7 @@ std::string TimeOfDay(double wall_time) {
   return text;
 }
 
-std::string StateName(JobState state) {
-  std::string name = JobState_Name(state);
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return name;
-}
+std::string StateName(JobState state) { return JobState_Name(state); }
 
 std::string LossText(double loss) { return absl::StrFormat("%.4f", loss); }
 
@@ -63,7 +63,7 @@ std::string ProgressText(const Job& job) {
   std::string text = absl::StrCat("step ", job.step(), "/", job.steps());
   if (job.step() == 0) return text;
   absl::StrAppend(&text, "  loss ", LossText(job.loss()), "  perplexity ", Perplexity(job.loss()),
-                  "  ", Grouped(job.tokens()), " tokens");
+                  "  ", Counted(job.tokens(), "token"));
   if (job.tokens_per_second() > 0) {
     absl::StrAppend(&text, "  ", Grouped(std::llround(job.tokens_per_second())), " tokens/s");
     if (job.step() < job.steps()) absl::StrAppend(&text, "  eta ", Duration(job.eta_seconds()));
@@ -84,9 +84,8 @@ std::string BubbleText(const Job& job) {
 std::string PlanText(const Job& job) {
   if (job.stages().empty()) return "";
   const auto* kind = ScheduleKind_descriptor()->FindValueByNumber(job.schedule());
-  return absl::StrCat(JobDialect().NameOf(*kind), ", ", job.stages_size(),
-                      job.stages_size() == 1 ? " stage, " : " stages, ", job.segments(),
-                      job.segments() == 1 ? " segment" : " segments");
+  return absl::StrCat(JobDialect().NameOf(*kind), ", ", Counted(job.stages_size(), "stage"), ", ",
+                      Counted(job.segments(), "segment"));
 }
 
 }  // namespace carousel

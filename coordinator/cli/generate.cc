@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
+#include "coordinator/cli/limits.h"
 #include "coordinator/cli/server_options.h"
 #include "coordinator/cli/verbs.h"
 
@@ -35,7 +36,17 @@ size_t Unfinished(const std::string& text) {
 class TextWriter {
  public:
   TextWriter(OutputFormat format, bool raw) : format_(format), raw_(raw) {}
-  ~TextWriter() { Write(held_); }
+  TextWriter(const TextWriter&) = delete;
+  TextWriter& operator=(const TextWriter&) = delete;
+  ~TextWriter() {
+    Write(held_);
+    if (written_ && !raw_ && format_ == OutputFormat::kTable) std::printf("\n");
+  }
+
+  // Documents hold what was generated, without it.
+  bool AddPrompt(const std::string& prompt) {
+    return format_ != OutputFormat::kTable || Add(prompt);
+  }
 
   bool Add(const std::string& piece) {
     held_ += piece;
@@ -46,8 +57,9 @@ class TextWriter {
   }
 
  private:
-  void Write(const std::string& text) const {
+  void Write(const std::string& text) {
     if (text.empty()) return;
+    written_ = true;
     if (format_ != OutputFormat::kTable) return PrintNext({{"text", text}}, format_);
     const std::string shown = raw_ ? text : Printable(text);
     std::fwrite(shown.data(), 1, shown.size(), stdout);
@@ -57,7 +69,28 @@ class TextWriter {
   const OutputFormat format_;
   const bool raw_;
   std::string held_;
+  bool written_ = false;
 };
+
+// Writes the prompt and what continues it, together, so that an error that comes instead stands
+// alone. Whether anything continues it.
+absl::StatusOr<bool> Stream(const Client& client, const GenerateRequest& request,
+                            TextWriter* writer) {
+  grpc::ClientContext context;
+  const auto reader = client.stub().Generate(&context, request);
+  std::string said;
+  bool continued = false;
+  CAROUSEL_RETURN_IF_ERROR(
+      ReadAll<GeneratedText>(client, &context, reader.get(), [&](const GeneratedText& piece) {
+        Warn(piece.warning(), &said);
+        if (piece.text().empty()) return true;
+        if (!continued) writer->AddPrompt(request.prompt());
+        continued = true;
+        return writer->Add(piece.text());
+      }));
+  if (!continued) writer->AddPrompt(request.prompt());
+  return continued;
+}
 
 Outcome Generate(const Program& program, const GenerateOptions& options) {
   CAROUSEL_ASSIGN_OR_RETURN(const Served served, Serve(program, options.server, true));
@@ -68,20 +101,16 @@ Outcome Generate(const Program& program, const GenerateOptions& options) {
   request.set_max_tokens(options.max_tokens);
   request.set_temperature(options.temperature);
   request.set_seed(options.seed);
-  const bool table = program.output == OutputFormat::kTable;
-  grpc::ClientContext context;
-  const auto reader = served.client().stub().Generate(&context, request);
+  bool continued = false;
   {
-    std::string said;
     TextWriter writer(program.output, options.raw);
-    if (table) writer.Add(options.prompt);
-    CAROUSEL_RETURN_IF_ERROR(ReadAll<GeneratedText>(served.client(), &context, reader.get(),
-                                                    [&](const GeneratedText& piece) {
-                                                      Warn(piece.warning(), &said);
-                                                      return writer.Add(piece.text());
-                                                    }));
+    CAROUSEL_ASSIGN_OR_RETURN(continued, Stream(served.client(), request, &writer));
   }
-  if (table && !options.raw) std::printf("\n");
+  if (!continued) {
+    std::fprintf(stderr,
+                 "the model ended the text at once; another --seed, a higher --temperature or "
+                 "another --prompt may get more out of it\n");
+  }
   return ExitCode::kOk;
 }
 
@@ -105,15 +134,17 @@ void AddGenerate(CLI::App* app, Program* program) {
   verb->add_option("--prompt", options->prompt, "text to continue [none]")->type_name("TEXT");
   verb->add_option("--max-tokens", options->max_tokens, "tokens to add at most [200]")
       ->type_name("N")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+      ->check(WholeNumber(1, kMaxTokens));
   verb->add_option("--temperature", options->temperature,
                    "0: the most likely token; 1: as the model says [0.8]")
       ->type_name("X")
-      ->check(CLI::Range(0.0, 100.0));
-  verb->add_option("--seed", options->seed, "another seed, another text [0]")->type_name("N");
+      ->check(Number(0, 100));
+  verb->add_option("--seed", options->seed, "another seed, another text [0]")
+      ->type_name("N")
+      ->check(WholeNumber(INT64_MIN, INT64_MAX));
   verb->add_option("--step", options->step, "checkpoint of this step [the newest]")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1, kMaxSteps));
   verb->add_flag("--raw", options->raw, "write the bytes as they are")
       ->excludes(AddOutputOption(verb, program));
   AddServerOptions(verb, program, &options->server);

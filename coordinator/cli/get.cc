@@ -57,7 +57,7 @@ Outcome GetNodes(const Program& program, const GetOptions&) {
                             client->Call(&Coordinator::Stub::ListNodes, ListNodesRequest()));
   const auto row = [](const Node& node) -> std::vector<std::string> {
     return {node.worker(),
-            node.alive() ? "alive" : "lost",
+            node.alive() ? "ALIVE" : "LOST",
             node.address(),
             node.backend(),
             absl::StrCat(node.threads()),
@@ -65,7 +65,7 @@ Outcome GetNodes(const Program& program, const GetOptions&) {
             node.job().empty() ? "-" : node.job()};
   };
   PrintList(program, nodes.nodes(),
-            {"WORKER", "STATE", "ADDRESS", "BACKEND", "THREADS", "HEARD", "JOB"}, row,
+            {"WORKER", "STATE", "ADDRESS", "BACKEND", "THREADS", "LAST HEARD", "JOB"}, row,
             ToJsonDocument);
   return ExitCode::kOk;
 }

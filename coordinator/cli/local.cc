@@ -8,6 +8,7 @@
 #include "cluster/status_macros.h"
 #include "coordinator/cli/figures.h"
 #include "coordinator/cli/interrupts.h"
+#include "coordinator/cli/limits.h"
 #include "coordinator/cli/local_run.h"
 #include "coordinator/cli/message_json.h"
 #include "coordinator/cli/verbs.h"
@@ -33,13 +34,9 @@ absl::StatusOr<int> ChooseWorkers(const JobSpec& spec, int given) {
     return wished > 0 ? wished : std::clamp(cores, 1, std::min(units, kDefaultWorkers));
   }
   if (wished > given) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--workers ", given, ": the job wishes pipeline.stages=", wished, "; give it --workers ",
-        wished, ", or leave the stages open (--set pipeline.stages=0)"));
-  }
-  if (given > units) {
-    std::fprintf(stderr, "the model has %d units, so %d of the %d workers are started\n", units,
-                 units, given);
+    return UsageError(absl::StrCat("--workers ", given, ": the job wishes pipeline.stages=", wished,
+                                   "; give it --workers ", wished,
+                                   ", or leave the stages open (--set pipeline.stages=0)"));
   }
   return std::min(given, units);
 }
@@ -52,14 +49,9 @@ absl::StatusOr<std::string> ChooseFolder(const LocalOptions& options, const JobS
 // With what is not known of a job that has not come to be looked at as null.
 nlohmann::ordered_json ResultToJson(const LocalResult& result) {
   if (result.job.job().empty()) {
-    return {{"job", nullptr},
-            {"state", StateName(PAUSED)},
-            {"reason", kInterruptedEarly},
-            {"step", nullptr},
-            {"loss", nullptr},
-            {"perplexity", nullptr},
-            {"tokens", nullptr},
-            {"state_digest", nullptr}};
+    return {{"job", nullptr},    {"state", "paused"},      {"reason", kInterruptedEarly},
+            {"step", nullptr},   {"loss", nullptr},        {"perplexity", nullptr},
+            {"tokens", nullptr}, {"state_digest", nullptr}};
   }
   nlohmann::ordered_json document = JobToJson(result.job);
   document.erase("recent");
@@ -115,9 +107,18 @@ ExitCode Report(const Program& program, const LocalResult& result, const std::st
   return code == ExitCode::kOk ? ExitCode::kError : code;
 }
 
-// Starts what the job needs, trains, and stops it again. kCancelled: interrupted before the state
-// folder could be looked at.
-absl::StatusOr<LocalResult> Train(const JobSpec& spec, const WorkerOptions& workers,
+// What is started, once nothing forbids it.
+void Announce(const LocalCluster& cluster, int asked, int workers, ProgressView* view) {
+  view->Note(absl::StrCat("state folder ", cluster.folder().path(), ", coordinator at ",
+                          cluster.client().address()));
+  if (asked <= workers) return;
+  view->Note(absl::StrCat("the model has ", Counted(workers, "unit"), ", so ", workers, " of the ",
+                          Counted(asked, "worker"), " are started"));
+}
+
+// Starts what the job needs, trains, and stops it again; `asked` workers were asked for.
+// kCancelled: interrupted before the state folder could be looked at.
+absl::StatusOr<LocalResult> Train(const JobSpec& spec, const WorkerOptions& workers, int asked,
                                   const std::string& path) {
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<StateFolder> folder,
                             StateFolder::Take(path, Interrupted));
@@ -125,10 +126,10 @@ absl::StatusOr<LocalResult> Train(const JobSpec& spec, const WorkerOptions& work
                             LocalCluster::Start(std::move(folder), Interrupted));
   CAROUSEL_RETURN_IF_ERROR(PauseQueued(cluster->client()));
   ProgressView view(stderr);
-  view.Note(absl::StrCat("state folder ", path, ", coordinator at ", cluster->client().address()));
   LocalRun run(cluster.get(), &view);
   CAROUSEL_ASSIGN_OR_RETURN(const std::optional<Job> stored, run.FindStored(spec));
   if (stored.has_value() && stored->state() == DONE) return LocalResult{.job = *stored};
+  Announce(*cluster, asked, workers.workers, &view);
   const absl::Status attached = cluster->StartWorkers(workers, Interrupted);
   if (absl::IsCancelled(attached)) {
     return LocalResult{.job = stored.value_or(Job()), .interrupted = true};
@@ -143,7 +144,7 @@ Outcome RunLocal(const Program& program, const LocalOptions& options) {
   WorkerOptions workers = options.workers;
   CAROUSEL_ASSIGN_OR_RETURN(workers.workers, ChooseWorkers(spec, workers.workers));
   CAROUSEL_ASSIGN_OR_RETURN(const std::string path, ChooseFolder(options, spec));
-  absl::StatusOr<LocalResult> result = Train(spec, workers, path);
+  absl::StatusOr<LocalResult> result = Train(spec, workers, options.workers.workers, path);
   if (absl::IsCancelled(result.status()) && Interrupted()) {
     result = LocalResult{.interrupted = true};
   }
@@ -171,10 +172,10 @@ void AddLocal(CLI::App* app, Program* program) {
   verb->add_option("--workers", options->workers.workers,
                    "worker processes [pipeline.stages, else one a core, at most 4]")
       ->type_name("N")
-      ->check(CLI::Range(1, 256));
+      ->check(WholeNumber(1, 256));
   verb->add_option("--threads", options->workers.threads, "threads of each worker [1]")
       ->type_name("T")
-      ->check(CLI::Range(1, 1024));
+      ->check(WholeNumber(1, kMaxThreads));
   verb->add_option("--backend", options->workers.backend,
                    "cpu, or test: a CPU that behaves like a device, slowly [cpu]")
       ->type_name("NAME")

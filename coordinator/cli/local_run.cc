@@ -85,27 +85,37 @@ void LocalRun::Show(const Job& job) {
   result_.job = job;
 }
 
+void LocalRun::RequestPause(const std::string& job) {
+  if (pause_.has_value()) return;
+  pause_ = std::async(std::launch::async, [this, job] {
+    JobRequest request;
+    request.set_job(job);
+    return cluster_->client().Ask(&Coordinator::Stub::PauseJob, request).status();
+  });
+}
+
 bool LocalRun::GoOn(const std::string& job) {
-  if (InterruptsSoFar() > 0 && !pause_.has_value()) {
+  if (InterruptsSoFar() > 0 && !result_.interrupted) {
     result_.interrupted = true;
     view_->Note(
         "interrupted: finishing the step and writing its checkpoint; once more stops at once");
-    pause_ = std::async(std::launch::async, [this, job] {
-      JobRequest request;
-      request.set_job(job);
-      return cluster_->client().Ask(&Coordinator::Stub::PauseJob, request).status();
-    });
+    RequestPause(job);
   }
   if (InterruptsSoFar() > 1) {
     cluster_->Stop(/*kill=*/true);
     return false;
   }
-  if (!result_.fallen.empty()) return steady_clock::now() - fell_at_ < kFallPatience;
-  if (const ChildProcess* fallen = cluster_->Fallen()) {
+  if (result_.fallen.empty()) {
+    const ChildProcess* fallen = cluster_->Fallen();
+    if (fallen == nullptr) return true;
     result_.fallen = fallen->Obituary();
     fell_at_ = steady_clock::now();
+    // A running job is paused by its loss; one that waits for workers would wait for this one.
+    if (result_.job.state() != RUNNING) RequestPause(job);
   }
-  return true;
+  if (steady_clock::now() - fell_at_ < kFallPatience) return true;
+  cluster_->Stop();  // so that no call waits on for what does not come
+  return false;
 }
 
 absl::Status LocalRun::Follow(const std::string& job) {

@@ -41,8 +41,10 @@ class LocalRun {
   absl::Status Resume(const JobSpec& spec, const Job& stored);
   absl::Status Follow(const std::string& job);
   void Show(const Job& job);
-  // Looks at the world: interrupts and fallen processes. False if waiting has no point any more.
+  // Looks at the world: interrupts and fallen processes. False if waiting has no point any more;
+  // then the cluster is stopped, so that no call waits on.
   bool GoOn(const std::string& job);
+  void RequestPause(const std::string& job);  // once
   void WaitForFallen();
 
   LocalCluster* const cluster_;

@@ -3,6 +3,7 @@
 
 #include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
+#include "coordinator/cli/limits.h"
 #include "coordinator/cli/verbs.h"
 
 namespace carousel {
@@ -49,7 +50,7 @@ void AddLogs(CLI::App* app, Program* program) {
   verb->add_option("JOB", options->job, "id of the job; left out: everything")->type_name("");
   verb->add_option("--tail", options->tail, "so many of the newest lines [all]")
       ->type_name("N")
-      ->check(CLI::Range(1, 1000000));
+      ->check(WholeNumber(1, 1'000'000));
   verb->add_flag("-f,--follow", options->follow, "go on with new lines until interrupted");
   AddCoordinatorOption(verb, program);
   AddOutputOption(verb, program);

@@ -20,7 +20,7 @@ constexpr char kFooter[] =
     "  carousel submit job.yaml                    prints the job's id\n"
     "  carousel watch smoke-1\n"
     "Each verb has --help with examples. Exit codes: 0 ok, 1 error, 2 command line, 3 job\n"
-    "or dataset invalid, 4 not found, 5 no coordinator, 6 timeout, 7 not possible now; of\n"
+    "or data invalid, 4 not found, 5 no coordinator, 6 timeout, 7 not possible now; of\n"
     "`wait`, `watch` and `local`: 100 failed, 103 cancelled, 104 paused, 130 interrupted.";
 
 void AddVerbs(CLI::App* app, Program* program) {
@@ -90,9 +90,18 @@ int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
   return static_cast<int>(ExitCode::kUsage);
 }
 
-int Finish(const Outcome& outcome) {
+// What was printed may not have come to where it should.
+absl::Status FlushOutput() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return absl::OkStatus();
+  return absl::InternalError("cannot write all of the output to stdout; is the disk full?");
+}
+
+int Finish(const Program& program, Outcome outcome) {
+  const absl::Status flushed = FlushOutput();
+  if (outcome.ok() && !flushed.ok()) outcome = flushed;
   if (outcome.ok()) return static_cast<int>(*outcome);
-  std::fprintf(stderr, "carousel: %s\n", std::string(outcome.status().message()).c_str());
+  const std::string message(outcome.status().message());
+  std::fprintf(stderr, "carousel: %s\n", WithCoordinator(program, message).c_str());
   return static_cast<int>(ExitCodeOf(outcome.status()));
 }
 
@@ -100,7 +109,7 @@ int Run(int argc, char** argv) {
   Program program;
   program.argv.assign(argv, argv + argc);
   if (const char* address = std::getenv("CAROUSEL_COORDINATOR"); address && *address) {
-    program.coordinator = address;
+    program.usual_coordinator = program.coordinator = address;
   }
   CLI::App app(
       "Trains xLSTM language models, pipelined over workers, with the same bits on any of them.",
@@ -115,7 +124,7 @@ int Run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return ReportUsage(app, error);
   }
-  return Finish(program.run());
+  return Finish(program, program.run());
 }
 
 }  // namespace
@@ -124,5 +133,6 @@ int Run(int argc, char** argv) {
 int main(int argc, char** argv) {
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // errors come back as statuses
   std::signal(SIGPIPE, SIG_IGN);
+  setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // in step with stderr, wherever both go
   return carousel::Run(argc, argv);
 }

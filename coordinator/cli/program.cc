@@ -7,14 +7,18 @@
 #include "cluster/data/dataset_probe.h"
 #include "cluster/job/job_file.h"
 #include "cluster/status_macros.h"
+#include "coordinator/cli/limits.h"
 
 namespace carousel {
 namespace {
 
 // As CLI11 wants it: empty, or what is wrong.
-std::string CheckAssignment(const std::string& text) {
+std::string CheckAssignment(const std::string& text, const std::string& allowed) {
   const absl::StatusOr<Override> parsed = ParseOverride(text);
-  return parsed.ok() ? "" : std::string(parsed.status().message());
+  if (!parsed.ok()) return std::string(parsed.status().message());
+  if (parsed->path.starts_with(allowed)) return "";
+  return absl::StrCat("\"", parsed->path, "\" cannot be changed here, only ", allowed,
+                      "*; what fixes the result stays as it is");
 }
 
 bool IsPlain(const std::string& word) {
@@ -30,18 +34,6 @@ std::string Quoted(const std::string& word) {
   return quoted + "'";
 }
 
-CLI::Option* AddNamedOutputOption(const std::string& names, CLI::App* verb, Program* program) {
-  static const std::map<std::string, OutputFormat> kFormats = {{"table", OutputFormat::kTable},
-                                                               {"json", OutputFormat::kJson},
-                                                               {"yaml", OutputFormat::kYaml}};
-  return verb
-      ->add_option_function<std::string>(
-          names, [program](const std::string& name) { program->output = kFormats.at(name); },
-          "table, json or yaml [table]")
-      ->type_name("FORMAT")
-      ->check(CLI::IsMember({"table", "json", "yaml"}));
-}
-
 }  // namespace
 
 CLI::Option* AddCoordinatorOption(CLI::App* verb, Program* program) {
@@ -52,18 +44,26 @@ CLI::Option* AddCoordinatorOption(CLI::App* verb, Program* program) {
 }
 
 CLI::Option* AddOutputOption(CLI::App* verb, Program* program) {
-  return AddNamedOutputOption("-o,--output", verb, program);
+  static const std::map<std::string, OutputFormat> kFormats = {{"table", OutputFormat::kTable},
+                                                               {"json", OutputFormat::kJson},
+                                                               {"yaml", OutputFormat::kYaml}};
+  return verb
+      ->add_option_function<std::string>(
+          "-o,--output",
+          [program](const std::string& name) { program->output = kFormats.at(name); },
+          "table, json or yaml [table]")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"table", "json", "yaml"}));
 }
 
-void AddFormatOption(CLI::App* verb, Program* program) {
-  AddNamedOutputOption("-o", verb, program);
-}
-
-void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::string& help) {
+void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::string& help,
+                  const std::string& allowed) {
   verb->add_option("--set", *sets, help)
       ->type_name("PATH=VALUE")
       ->allow_extra_args(false)  // one value each, else it would swallow the job file
-      ->check(CLI::Validator(CheckAssignment, "", "assignment"));
+      ->check(CLI::Validator(
+          [allowed](const std::string& text) { return CheckAssignment(text, allowed); }, "",
+          "assignment"));
 }
 
 void AddJobFileOptions(CLI::App* verb, JobFileOptions* options) {
@@ -72,7 +72,8 @@ void AddJobFileOptions(CLI::App* verb, JobFileOptions* options) {
       ->required();
   verb->add_option("--steps", options->steps,
                    "steps, and length of the learning-rate schedule; instead of the file's")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(Steps());
   AddSetOption(verb, &options->sets,
                "any field of the job, instead of the file's; may be repeated");
 }
@@ -97,9 +98,24 @@ std::string AbsolutePath(const std::string& path) {
 }
 
 std::string AtCoordinator(const Program& program) {
-  return program.coordinator == kDefaultCoordinator
+  return program.coordinator == program.usual_coordinator
              ? ""
              : absl::StrCat(" --coordinator ", program.coordinator);
+}
+
+std::string WithCoordinator(const Program& program, std::string text) {
+  const std::string at = AtCoordinator(program);
+  if (at.empty()) return text;
+  for (const char* verb : {"resume", "wait", "get", "submit"}) {
+    const std::string command = absl::StrCat("`carousel ", verb);
+    for (size_t begin = text.find(command); begin != text.npos;
+         begin = text.find(command, begin + 1)) {
+      const size_t end = text.find('`', begin + 1);
+      if (end == text.npos) break;
+      if (text.substr(begin, end - begin).find(at) == text.npos) text.insert(end, at);
+    }
+  }
+  return text;
 }
 
 std::string CommandLine(const std::vector<std::string>& argv) {

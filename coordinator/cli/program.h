@@ -21,7 +21,8 @@ inline constexpr char kDefaultCoordinator[] = "127.0.0.1:7070";
 
 struct Program {
   std::vector<std::string> argv;
-  std::string coordinator = kDefaultCoordinator;  // --coordinator, else CAROUSEL_COORDINATOR
+  std::string usual_coordinator = kDefaultCoordinator;  // else CAROUSEL_COORDINATOR
+  std::string coordinator = kDefaultCoordinator;        // the usual one, or --coordinator
   OutputFormat output = OutputFormat::kTable;
   std::function<Outcome()> run;  // set by the chosen verb
 };
@@ -30,7 +31,6 @@ struct Program {
 
 CLI::Option* AddCoordinatorOption(CLI::App* verb, Program* program);
 CLI::Option* AddOutputOption(CLI::App* verb, Program* program);  // -o, --output
-void AddFormatOption(CLI::App* verb, Program* program);  // -o alone, where --output is a folder
 
 // A job file and what overrides it.
 struct JobFileOptions {
@@ -40,8 +40,9 @@ struct JobFileOptions {
 };
 void AddJobFileOptions(CLI::App* verb, JobFileOptions* options);
 
-// --set, once for each field, with `help`.
-void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::string& help);
+// --set, once for each field, with `help`; a path must begin with `allowed`.
+void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::string& help,
+                  const std::string& allowed = "");
 
 // The job, resolved. With `look_at_data` its dataset is opened here and named by its absolute path,
 // so that the coordinator and the workers find it from wherever they were started.
@@ -52,6 +53,10 @@ std::string AbsolutePath(const std::string& path);
 
 // For a command that a message suggests: " --coordinator ADDR", or nothing if it is the usual one.
 std::string AtCoordinator(const Program& program);
+
+// `text` of a coordinator, which does not know under which address it was reached: commands in it
+// ("`carousel resume smoke-1`") get what AtCoordinator says.
+std::string WithCoordinator(const Program& program, std::string text);
 
 // The command as it was typed, quoted for a shell.
 std::string CommandLine(const std::vector<std::string>& argv);

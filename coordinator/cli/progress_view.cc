@@ -44,7 +44,7 @@ std::vector<std::string> LiveLines(const Job& job, const Terminal& terminal) {
     lines.push_back(fit(absl::StrFormat("loss %s  perplexity %s  grad norm %.3g  rate %.3g",
                                         LossText(job.loss()), Perplexity(job.loss()),
                                         job.grad_norm(), job.learning_rate())));
-    std::string speed = Grouped(job.tokens()) + " tokens";
+    std::string speed = Counted(job.tokens(), "token");
     if (job.tokens_per_second() > 0) {
       absl::StrAppend(&speed, "  ", Grouped(std::llround(job.tokens_per_second())),
                       " tokens/s  eta ", Duration(job.eta_seconds()), "  ", BubbleText(job));

@@ -6,6 +6,7 @@
 #include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/interrupts.h"
+#include "coordinator/cli/limits.h"
 
 namespace carousel {
 
@@ -20,7 +21,7 @@ void AddServerOptions(CLI::App* verb, Program* program, ServerOptions* options) 
 void AddThreadsOption(CLI::App* verb, ServerOptions* options) {
   verb->add_option("--threads", options->threads, "with --state: threads that compute [1]")
       ->type_name("T")
-      ->check(CLI::Range(1, 1024))
+      ->check(WholeNumber(1, kMaxThreads))
       ->needs("--state");  // else the free worker's own
 }
 
@@ -54,8 +55,10 @@ absl::StatusOr<std::string> OnlyJob(const Client& client, const std::string& job
   if (jobs.jobs_size() == 1) return jobs.jobs(0).job();
   std::string known;
   for (const Job& one : jobs.jobs()) absl::StrAppend(&known, " ", one.job());
-  return absl::NotFoundError(known.empty() ? "there are no jobs yet; `carousel submit` makes one"
-                                           : absl::StrCat("JOB is missing: which of", known, "?"));
+  if (known.empty()) {
+    return absl::NotFoundError("there are no jobs yet; `carousel submit` makes one");
+  }
+  return UsageError(absl::StrCat("JOB is missing: which of", known, "?"));
 }
 
 }  // namespace carousel

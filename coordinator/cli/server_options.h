@@ -36,7 +36,8 @@ absl::StatusOr<Served> Serve(const Program& program, const ServerOptions& option
 // Says on stderr, once, that a newer checkpoint could not be used; `said` is what was said already.
 void Warn(const std::string& warning, std::string* said);
 
-// The job itself, or with an empty `job` the only one there is; kNotFound lists what there is.
+// The job itself, or with an empty `job` the only one there is; a usage error lists several,
+// kNotFound says that there are none.
 absl::StatusOr<std::string> OnlyJob(const Client& client, const std::string& job);
 
 }  // namespace carousel

@@ -5,6 +5,7 @@
 #include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/figures.h"
+#include "coordinator/cli/limits.h"
 #include "coordinator/cli/message_json.h"
 #include "coordinator/cli/verbs.h"
 
@@ -58,7 +59,7 @@ void AddWait(CLI::App* app, Program* program) {
   verb->add_option("JOB", options->job, "id of the job")->type_name("")->required();
   verb->add_option("--timeout", options->timeout, "seconds to wait at most [no limit]")
       ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+      ->check(Seconds());
   AddCoordinatorOption(verb, program);
   AddOutputOption(verb, program);
   verb->callback([=] { program->run = [=] { return Wait(*program, *options); }; });

@@ -19,14 +19,16 @@ Outcome Watch(const Program& program, const std::string& job) {
   ProgressView view(stdout);
   JobState state = JOB_STATE_UNSPECIFIED;
   while (!follower.ended()) {
-    const std::optional<Job> news = follower.WaitForNews(kPatience);
+    std::optional<Job> news = follower.WaitForNews(kPatience);
     if (!news.has_value()) continue;
     state = news->state();
     if (program.output == OutputFormat::kTable) {
+      news->set_reason(WithCoordinator(program, news->reason()));
       view.Show(*news);
     } else {
       PrintNext(JobToJson(*news), program.output);
     }
+    if (std::ferror(stdout) != 0) return ExitCode::kError;  // nobody reads on
   }
   if (program.output == OutputFormat::kTable) view.Finish();
   CAROUSEL_RETURN_IF_ERROR(follower.status());

@@ -46,7 +46,7 @@ TEST_F(KilledLocal, AtRandomMomentsAgainAndAgainGivesTheSameBits) {
   for (const int workers : {3, 1, 2, 3, 2}) {
     Program run(Command(workers));
     // While it starts, or while it runs.
-    if (random() % 3 != 0) run.WaitForErr("running");
+    if (random() % 3 != 0) run.WaitForErr("RUNNING");
     const auto moment = std::chrono::milliseconds(random() % 800);
     const bool ended = Eventually([&] { return !run.Running(); }, moment);
     std::printf("%d workers, %s after %d ms\n", workers, ended ? "ended" : "killed",

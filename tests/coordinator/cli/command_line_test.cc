@@ -70,10 +70,13 @@ TEST_F(CommandLine, IsRefusedWithWhatWasMeant) {
       {{"submit", job_, "--steps", "3", "--steps", "4"}, 2, {"--steps"}},
       {{"watch"}, 2, {"JOB is required"}},
       {{"wait", "tiny-1", "--timeout", "soon"}, 2, {"--timeout", "soon"}},
-      {{"wait", "tiny-1", "--timeout", "-3"}, 2, {"--timeout"}},
-      {{"generate", "tiny-1", "--temperature", "-1"}, 2, {"--temperature"}},
+      {{"wait", "tiny-1", "--timeout", "-3"}, 2, {"--timeout: \"-3\"", "up to 31536000"}},
+      {{"pause", "tiny-1", "--timeout", "1e300"}, 2, {"--timeout", "1e300", "31536000"}},
+      {{"generate", "tiny-1", "--temperature", "nan"}, 2, {"--temperature", "from 0 to 100"}},
       {{"generate", "tiny-1", "--max-tokens", "0"}, 2, {"--max-tokens"}},
-      {{"eval", "tiny-1", "--step", "0"}, 2, {"--step"}},
+      {{"eval", "tiny-1", "--step", "0"},
+       2,
+       {"--step: \"0\" is not a whole number from 1 to 1000000000"}},
       {{"eval", "tiny-1", "--threads", "2"}, 2, {"--threads", "--state"}},
       {{"generate", "tiny-1", "--threads", "2"}, 2, {"--threads", "--state"}},
       {{"generate", "tiny-1", "--raw", "-o", "json"}, 2, {"--raw", "--output"}},
@@ -81,11 +84,25 @@ TEST_F(CommandLine, IsRefusedWithWhatWasMeant) {
       {{"get", "nodes", "--state", "s"}, 2, {"not expected: \"--state\""}},
       {{"logs", "-o", "xml"}, 2, {"--output", "xml", "json"}},
       {{"resume", "tiny-1", "--dataset"}, 2, {"--dataset"}},
+      {{"resume", "tiny-1", "--set", "steps=9"}, 2, {"\"steps\"", "only pipeline.*"}},
       {{"logs", "--tail", "0"}, 2, {"--tail"}},
       {{"get", "jobs", "--coordinator", "nowhere"}, 2, {"nowhere", "host:port"}},
+      {{"get", "jobs", "--coordinator", "127.0.0.1:99999"}, 2, {"127.0.0.1:99999", "65535"}},
+      {{"validate", job_, "--steps", "none"}, 2, {"--steps", "none", "whole number"}},
+      {{"validate", job_, "--steps", "0"}, 2, {"--steps", "from 1 to 1000000000"}},
+      {{"local", job_, "--state", folder_ / "s", "--workers", "2", "--set", "pipeline.stages=3"},
+       2,
+       {"--workers 2", "pipeline.stages=3"}},
+      {{"data", "build", "--output", folder_ / "set", folder_ / "text.txt"},
+       2,
+       {"--output", "json"}},
+      {{"data", "build", "--to", folder_ / "set", folder_ / "text.txt", "--held-out-every", "1"},
+       2,
+       {"--held-out-every 1", "nothing out"}},
       {{"validate"}, 2, {"FILE is missing", "--presets"}},
-      {{"data", "build", folder_ / "text.txt"}, 2, {"--output is required"}},
+      {{"data", "build", folder_ / "text.txt"}, 2, {"--to is required"}},
   });
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "s"));
 }
 
 TEST_F(CommandLine, NamesWhatIsWrongWithTheJob) {
@@ -96,27 +113,21 @@ TEST_F(CommandLine, NamesWhatIsWrongWithTheJob) {
       {{"validate", job_, "--set", "model.num_bloks=3"},
        3,
        {"num_bloks", "did you mean \"num_blocks\"?"}},
-      {{"validate", job_, "--steps", "none"}, 3, {"--steps none", "integer"}},
-      {{"validate", job_, "--steps", "0"}, 3, {"--steps 0", "steps"}},
       {{"validate", job_, "--set", "data.synthetic.tokens=1"}, 3, {"data"}},
       {{"validate", job_, "--set", "data.dataset=/nowhere"}, 3, {"data.dataset"}},
-      {{"local", job_, "--state", folder_ / "s", "--workers", "2", "--set", "pipeline.stages=3"},
-       3,
-       {"--workers 2", "pipeline.stages=3"}},
       {{"local", job_, "--state", folder_ / "used"}, 7, {"used", "not empty", "new folder"}},
       {{"local", job_, "--state", job_}, 7, {"tiny.yaml", "not a folder"}},
       {{"local", job_, "--state", job_ + "/s"}, 4, {"tiny.yaml", "cannot create"}},
       {{"describe", "--state", folder_ / "none"}, 4, {"none", "no state folder"}},
   });
-  EXPECT_FALSE(std::filesystem::exists(folder_ / "s"));
 }
 
 TEST_F(CommandLine, NamesWhatIsWrongWithTheData) {
   const std::string out = folder_ / "set";
   Expect({
-      {{"data", "build", "--output", out, folder_ / "none.txt"}, 4, {"none.txt"}},
-      {{"data", "build", "--output", out, folder_.path()}, 3, {folder_.path()}},
-      {{"data", "build", "--output", folder_ / "used", folder_ / "text.txt"}, 7, {"used"}},
+      {{"data", "build", "--to", out, folder_ / "none.txt"}, 4, {"none.txt"}},
+      {{"data", "build", "--to", out, folder_.path()}, 3, {folder_.path()}},
+      {{"data", "build", "--to", folder_ / "used", folder_ / "text.txt"}, 7, {"used"}},
       {{"data", "inspect", folder_ / "none"}, 4, {"none", "carousel data build"}},
       {{"data", "verify", folder_ / "used"}, 4, {"used", "carousel data build"}},
       {{"data", "baseline", folder_ / "none"}, 4, {"none"}},
@@ -160,14 +171,20 @@ TEST_F(CommandLine, PresetsAreListedWithTheirParameters) {
 
 TEST_F(CommandLine, BuildingADatasetTwiceIsBuildingItOnce) {
   const std::string out = folder_ / "set";
-  const std::vector<std::string> build = {"data", "build", "--output", out, folder_ / "text.txt"};
+  const std::vector<std::string> build = {"data", "build", "--to", out, folder_ / "text.txt"};
   const Finished first = RunCarousel(build), second = RunCarousel(build);
   EXPECT_EQ(first.code, 0) << first.err;
   EXPECT_NE(first.out.find("built"), std::string::npos);
   EXPECT_EQ(second.code, 0) << second.err;
   EXPECT_NE(second.out.find("up to date"), std::string::npos);
   EXPECT_EQ(RunCarousel({"data", "verify", out}).code, 0);
-  EXPECT_EQ(RunCarousel({"data", "build", "--output", out, job_}).code, 7);
+  EXPECT_EQ(RunCarousel({"data", "build", "--to", out, job_}).code, 7);
+
+  // One whose tokens are cut short is damaged, whoever looks at it.
+  std::filesystem::resize_file(out + "/tokens.bin", 3);
+  for (const std::string verb : {"inspect", "verify", "baseline"}) {
+    EXPECT_EQ(RunCarousel({"data", verb, out}).code, 3) << verb;
+  }
 }
 
 }  // namespace

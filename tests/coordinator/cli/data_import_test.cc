@@ -50,8 +50,8 @@ class DataImport : public testing::Test {
   std::vector<std::string> Command(const std::string& prefix, const std::string& set,
                                    const std::vector<std::string>& more = {}) const {
     std::vector<std::string> words = {
-        "data", "import", folder_ / prefix, "--output",         folder_ / set, "--vocabulary",
-        "700",  "-o",     "json",           "--held-out-block", "512"};
+        "data", "import", folder_ / prefix,   "--to", folder_ / set, "--vocabulary", "700",
+        "-o",   "json",   "--held-out-block", "512"};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -123,7 +123,8 @@ TEST_F(DataImport, WhatCannotBeIsRefusedByName) {
   small[6] = "500";
   ExpectSaid(RunCarousel(small), 3, "not in the vocabulary of 500");
   ExpectSaid(RunCarousel(Command("none", "set")), 4, "none.bin");
-  ExpectSaid(RunCarousel(Command("pair.idx", "set")), 3, "without .bin or .idx");
+  ExpectSaid(RunCarousel(Command("pair.idx", "set")), 2, "without .bin or .idx");
+  ExpectSaid(RunCarousel(Command("pair", "set", {"--separator", "700"})), 2, "--separator 700");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "set"));
 
   // Byte n-grams of no bytes; a model with too few tokens; a second import.

@@ -13,6 +13,7 @@ TEST(ExitCode, TellsNobodyThereFromNotNow) {
 TEST(ExitCode, TellsAWrongCommandLineFromAWrongJob) {
   EXPECT_EQ(ExitCodeOf(UsageError("FILE is missing")), ExitCode::kUsage);
   EXPECT_EQ(ExitCodeOf(absl::InvalidArgumentError("steps: 0")), ExitCode::kInvalid);
+  EXPECT_EQ(ExitCodeOf(absl::DataLossError("a.zst: is cut short")), ExitCode::kInvalid);
 }
 
 TEST(ExitCode, FollowsTheStateInWhichAJobRests) {

@@ -82,6 +82,7 @@ TEST_F(Local, TrainsReportsAndRefusesAnotherContract) {
   EXPECT_EQ(other.code, 7);
   EXPECT_NE(other.err.find("steps: 5, but the stored job has 3"), std::string::npos) << other.err;
   EXPECT_NE(other.err.find("--state"), std::string::npos);
+  EXPECT_EQ(other.err.rfind("carousel: the state folder", 0), 0) << other.err;
 
   // and it can be looked at and used without being run.
   const Finished described = RunCarousel({"describe", "--state", folder_ / "s", "-o", "json"});
@@ -210,6 +211,40 @@ TEST_F(Local, InterruptedKilledAndContinuedGivesTheSameBits) {
   const Finished last = RunCarousel(Command("s", "1", steps));
   ASSERT_EQ(last.code, 0) << last.err;
   EXPECT_EQ(Result(last)["state_digest"], whole["state_digest"]);
+}
+
+TEST_F(Local, AResumeThatWaitsForWorkersEndsWhenOneFalls) {
+  // Given a job that is paused, and a second worker that takes no stage,
+  std::vector<std::string> command = Command("s", "2", "300");
+  command.insert(command.end(), {"--set", "pipeline.stages=2"});
+  CarouselProcess first(command);
+  ASSERT_TRUE(first.WaitForError("step ")) << first.Wait().err;
+  first.Signal(SIGINT);
+  ASSERT_EQ(Result(first.Wait())["state"], "paused");
+  const std::string root = std::filesystem::current_path(), worker = folder_ / "bin/worker";
+  std::filesystem::create_directory(folder_ / "bin");
+  std::filesystem::create_symlink(root + "/coordinator/coordinator", folder_ / "bin/coordinator");
+  std::ofstream(worker)
+      << "#!/bin/sh\ncase \"$*\" in *worker-1*) set -- \"$@\" --serve_only;; esac\n"
+      << "exec " << root << "/worker/worker \"$@\"\n";
+  std::filesystem::permissions(worker, std::filesystem::perms::owner_all);
+  setenv("CAROUSEL_BIN_DIR", (folder_ / "bin").c_str(), 1);
+
+  // when that one dies while the job waits for it, then the job is paused, and that said.
+  CarouselProcess second(command);
+  ASSERT_TRUE(second.WaitForError("resuming ")) << second.Wait().err;
+  kill(WorkerProcess(folder_ / "s/worker-1"), SIGKILL);
+  const Finished fallen = second.Wait();
+  EXPECT_EQ(fallen.code, 104) << fallen.err;
+  EXPECT_EQ(Result(fallen)["state"], "paused");
+  EXPECT_NE(fallen.err.find("was killed by signal 9"), std::string::npos) << fallen.err;
+
+  // when it is interrupted instead, then it is paused at once.
+  CarouselProcess third(command);
+  ASSERT_TRUE(third.WaitForError("resuming ")) << third.Wait().err;
+  third.Signal(SIGINT);
+  EXPECT_EQ(third.Wait().code, 130);
+  unsetenv("CAROUSEL_BIN_DIR");
 }
 
 TEST_F(Local, SaysWhichWorkerFellAndGoesOnAfterwards) {

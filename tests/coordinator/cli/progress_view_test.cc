@@ -45,7 +45,7 @@ TEST(ProgressView, OffATerminalQuickStepsAreLeftOutAndTheLastIsNot) {
 
   const std::string text = Shown(jobs);
 
-  EXPECT_NE(text.find("smoke-1  running"), std::string::npos) << text;
+  EXPECT_NE(text.find("smoke-1  RUNNING"), std::string::npos) << text;
   EXPECT_NE(text.find("step 1/100"), std::string::npos) << text;
   EXPECT_NE(text.find("step 100/100"), std::string::npos) << text;
   EXPECT_EQ(text.find("step 50/100"), std::string::npos) << text;

@@ -124,6 +124,24 @@ TEST_F(Service, GeneratedPiecesMakeTheTextThatIsShown) {
   EXPECT_EQ(Run(words, "table").out, text + "\n");
 }
 
+TEST_F(Service, AnErrorStandsAloneAndItsHintFindsTheCoordinator) {
+  const std::string job = Trained();
+  for (const std::string verb : {"eval", "generate"}) {
+    const Finished none = Run({verb, job, "--step", "5"}, "table");
+    EXPECT_EQ(none.code, 4) << none.err;
+    EXPECT_EQ(none.out, "");
+    EXPECT_NE(none.err.find("of step 5"), std::string::npos) << none.err;
+    EXPECT_NE(none.err.find(job + " --coordinator " + service_.address() + "`"), std::string::npos)
+        << none.err;
+  }
+  const Finished prompted = Run({"generate", job, "--step", "5", "--prompt", "Once"}, "table");
+  EXPECT_EQ(prompted.out, "");
+  EXPECT_NE(Run({"eval", job, "--max-tokens", "65"}, "table").out.find("(--max-tokens 65)"),
+            std::string::npos);
+  Submitted("5");
+  EXPECT_EQ(Run({"describe"}, "table").code, 2) << "which of two jobs?";
+}
+
 TEST_F(Service, AResumeThatWaitsSaysWhatFor) {
   const std::string job = Submitted("2000");
   ASSERT_TRUE(service_.WaitForStep(job, 1));
