@@ -1,4 +1,4 @@
-// A number with its noun, for messages: "1 document", "2 documents". Pure.
+// Counts as people read them. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,9 @@
 
 namespace carousel {
 
-// `noun` in the singular, of the kind that takes an s.
-inline std::string Counted(int64_t count, std::string_view noun) {
-  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
-}
+std::string Grouped(int64_t count);  // 1,234,567
+
+// "1 document", "2,000 documents": `noun` in the singular, of the kind that takes an s.
+std::string Counted(int64_t count, std::string_view noun);
 
 }  // namespace carousel

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cluster/counted.h"
 #include "cluster/job/scalars.h"
 
 namespace carousel {
@@ -20,7 +21,7 @@ bool FieldChecks::Integer(std::string_view path, bool is_set, int64_t value, int
   if (value < least) {
     Add(path, std::to_string(value) + " is below the least allowed, " + std::to_string(least));
   } else if (value > most) {
-    Add(path, std::to_string(value) + " is above the limit of " + WithCommas(most));
+    Add(path, std::to_string(value) + " is above the limit of " + Grouped(most));
   }
   return value >= least && value <= most;
 }

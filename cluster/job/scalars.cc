@@ -115,15 +115,4 @@ std::string NumberText(double value) {
   return std::string(buffer.data(), result.ptr);
 }
 
-std::string WithCommas(int64_t value) {
-  const std::string digits = std::to_string(value);
-  const size_t first = value < 0 ? 1 : 0;
-  std::string text;
-  for (size_t i = 0; i < digits.size(); ++i) {
-    if (i > first && (digits.size() - i) % 3 == 0) text += ',';
-    text += digits[i];
-  }
-  return text;
-}
-
 }  // namespace carousel

@@ -23,7 +23,4 @@ std::optional<double> ParseDuration(std::string_view text);
 // The shortest text that ParseNumber reads back as the same bits.
 std::string NumberText(double value);
 
-// 1234567 as "1,234,567", for messages.
-std::string WithCommas(int64_t value);
-
 }  // namespace carousel

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/counted.h"
 #include "cluster/job/field_checks.h"
 #include "cluster/job/model_layout.h"
 #include "cluster/job/scalars.h"
@@ -95,7 +96,7 @@ class ModelValidator {
     if (model_.slstm_at_size() > kMaxBlocks) {
       checks_.Add("model.slstm_at", std::to_string(model_.slstm_at_size()) +
                                         " positions are above the limit of " +
-                                        WithCommas(kMaxBlocks));
+                                        Grouped(kMaxBlocks));
       return;
     }
     for (int i = 0; i < model_.slstm_at_size(); ++i) CheckPosition(i);
@@ -264,8 +265,8 @@ class ModelValidator {
   void CheckSize() {
     const int64_t parameters = LayOut(model_).Elements();
     if (parameters > kMaxParameters) {
-      checks_.Add("model", WithCommas(parameters) + " parameters are above the limit of " +
-                               WithCommas(kMaxParameters));
+      checks_.Add("model", Grouped(parameters) + " parameters are above the limit of " +
+                               Grouped(kMaxParameters));
     }
   }
 

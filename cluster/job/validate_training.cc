@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "cluster/counted.h"
 #include "cluster/data/data_limits.h"
 #include "cluster/data/tokenizer.h"
 #include "cluster/job/field_checks.h"
@@ -214,7 +215,7 @@ class TrainingValidator {
       checks_.Add("numerics.micro_batch_size",
                   std::to_string(job_.numerics().micro_batch_size()) + " sequences of " +
                       std::to_string(sequence) + " tokens are above the limit of " +
-                      WithCommas(kMaxMicroBatchTokens) + " tokens to a micro-batch");
+                      Grouped(kMaxMicroBatchTokens) + " tokens to a micro-batch");
     }
     if (!batch_ok_) return;
     int64_t tokens = sequence * job_.data().batch_size();
@@ -268,7 +269,7 @@ class TrainingValidator {
                 std::to_string(micro_batches) +
                     " micro-batches (data.batch_size / numerics.micro_batch_size) times " +
                     std::to_string(segments) + " pipeline.segments are above the limit of " +
-                    WithCommas(kMaxStepSegments) + " to a step",
+                    Grouped(kMaxStepSegments) + " to a step",
                 too_many_anyway ? "raise numerics.micro_batch_size, or lower data.batch_size"
                                 : "the most segments that work are " +
                                       std::to_string(kMaxStepSegments / micro_batches));

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/data/dataset_report.h"
+#include "cluster/counted.h"
 #include "cluster/data/held_out.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/data_verbs.h"

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cluster/counted.h"
 #include "cluster/data/dataset.h"
 #include "cluster/data/ngram.h"
 #include "cluster/status_macros.h"

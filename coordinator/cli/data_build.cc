@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/counted.h"
 #include "cluster/data/builder.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/data_verbs.h"

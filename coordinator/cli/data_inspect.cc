@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "cluster/counted.h"
 #include "cluster/data/dataset_report.h"
 #include "cluster/data/printable.h"
 #include "cluster/status_macros.h"

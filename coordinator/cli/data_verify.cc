@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/counted.h"
 #include "cluster/data/dataset_manifest.h"
 #include "cluster/data/dataset_report.h"
 #include "cluster/status_macros.h"

@@ -6,24 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cluster/counted.h"
 #include "cluster/job/job_file.h"
 
 namespace carousel {
-
-std::string Grouped(int64_t count) {
-  const std::string digits = std::to_string(count);
-  std::string grouped;
-  for (size_t i = 0; i < digits.size(); ++i) {
-    const bool first = i == 0 || (i == 1 && digits[0] == '-');
-    if (!first && (digits.size() - i) % 3 == 0) grouped += ',';
-    grouped += digits[i];
-  }
-  return grouped;
-}
-
-std::string Counted(int64_t count, const std::string& noun) {
-  return absl::StrCat(Grouped(count), " ", noun, count == 1 ? "" : "s");
-}
 
 std::string Bytes(double bytes) {
   const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};

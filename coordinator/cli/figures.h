@@ -8,9 +8,6 @@
 
 namespace carousel {
 
-std::string Grouped(int64_t count);  // 1,234,567
-// "1 document", "2,000 documents"
-std::string Counted(int64_t count, const std::string& noun);
 std::string Bytes(double bytes);          // 12.3 MiB
 std::string Duration(double seconds);     // 4.2 s, 3 min 20 s, 2 h 05 min, 3 d 4 h
 std::string Percent(double ratio);        // 83 %

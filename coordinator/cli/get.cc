@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cluster/counted.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/figures.h"
 #include "coordinator/cli/message_json.h"

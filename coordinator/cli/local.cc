@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/counted.h"
 #include "cluster/job/resolve.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/figures.h"

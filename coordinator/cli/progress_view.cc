@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cluster/counted.h"
 #include "cluster/data/printable.h"
 #include "coordinator/cli/figures.h"
 

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cluster/counted.h"
 #include "cluster/data/dataset_manifest.h"
 #include "cluster/data/held_out.h"
 #include "cluster/job/contract.h"

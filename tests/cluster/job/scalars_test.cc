@@ -63,12 +63,5 @@ TEST(ScalarsTest, ANumbersTextReadsBackToTheSameBits) {
   }
 }
 
-TEST(ScalarsTest, CommasGroupThousands) {
-  EXPECT_EQ(WithCommas(0), "0");
-  EXPECT_EQ(WithCommas(999), "999");
-  EXPECT_EQ(WithCommas(6'865'424'896), "6,865,424,896");
-  EXPECT_EQ(WithCommas(-1'000), "-1,000");
-}
-
 }  // namespace
 }  // namespace carousel

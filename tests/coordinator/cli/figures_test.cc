@@ -7,20 +7,6 @@
 namespace carousel {
 namespace {
 
-TEST(Figures, CountsAreGroupedByThousands) {
-  EXPECT_EQ(Grouped(0), "0");
-  EXPECT_EQ(Grouped(999), "999");
-  EXPECT_EQ(Grouped(1000), "1,000");
-  EXPECT_EQ(Grouped(6865424896), "6,865,424,896");
-  EXPECT_EQ(Grouped(-123456), "-123,456");
-}
-
-TEST(Figures, OneIsSingular) {
-  EXPECT_EQ(Counted(1, "document"), "1 document");
-  EXPECT_EQ(Counted(0, "document"), "0 documents");
-  EXPECT_EQ(Counted(2000, "document"), "2,000 documents");
-}
-
 TEST(Figures, DurationsKeepTwoUnits) {
   EXPECT_EQ(Duration(0.04), "0.0 s");
   EXPECT_EQ(Duration(9.94), "9.9 s");
