@@ -31,6 +31,8 @@
 //   PAUSED, FAILED            → CANCELLED   asked
 //   DONE                      nothing
 //
+// A resume of a job that waits for its plan changes its wishes, not its state.
+//
 // Epochs: every measurement and every plan has its own, greater than all before it and durable with
 // its event before a worker hears of it. A worker's message counts only under its job's epoch.
 #pragma once

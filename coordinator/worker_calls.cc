@@ -106,9 +106,11 @@ absl::StatusOr<CheckpointCall> CallOn(const CoordinatorCore& core, const std::st
   }
   const std::vector<std::string> free = FreeWorkers(core.state());
   if (free.empty()) {
+    const int attached = AttachedForStages(core.state());
     return absl::UnavailableError(
-        absl::StrCat("all of the ", core.state().workers().size(),
-                     " attached workers are busy; wait, or start one more worker"));
+        attached == 0 ? "no worker that computes is attached; start one without --serve_only"
+                      : absl::StrCat("all workers that compute are busy (", attached, " of ",
+                                     attached, "); wait, or start one more"));
   }
   call.worker = free.front();
   call.address = core.state().workers().at(call.worker).hello().address();
