@@ -39,11 +39,12 @@ std::string Holdup(const Program& program, const Job& job) {
 
 // The time is up, and what was asked stands.
 absl::Status TimeIsUp(const Program& program, const Job& job, double seconds) {
-  const std::string prospect = job.state() == QUEUED     ? "stays in the queue"
-                               : IsStopping(job.state()) ? "stops all the same"
-                                                         : "goes on all the same";
-  return absl::DeadlineExceededError(absl::StrCat("after ", seconds, " s ", job.job(), " is ",
-                                                  Holdup(program, job), "\nit ", prospect));
+  const std::string prospect = job.state() == QUEUED     ? "\nit stays in the queue"
+                               : job.state() == STARTING ? "\nit starts all the same"
+                               : IsStopping(job.state()) ? "\nit stops all the same"
+                                                         : "";  // it came to pass just now
+  return absl::DeadlineExceededError(
+      absl::StrCat("after ", seconds, " s ", job.job(), " is ", Holdup(program, job), prospect));
 }
 
 // A call that returns when it has happened; if that takes long, stderr says what it waits for.
