@@ -64,10 +64,6 @@ std::string FromWhere(const JobRecord& job) {
   return step < 0 ? "; no checkpoint yet" : absl::StrCat("; last committed step ", step);
 }
 
-std::string Resumable(const JobRecord& job) {
-  return absl::StrCat("; `carousel resume ", job.job(), "` continues");
-}
-
 void Fold::SetState(JobRecord* job, JobState next, std::string reason) {
   CAROUSEL_CHECK(IsLegalTransition(job->state(), next));
   job->set_state(next);
@@ -123,7 +119,21 @@ void Fold::DropStages(JobRecord* job) {
   Forget(job);
 }
 
+namespace {
+
+// Every stage stands at the newest checkpoint: nothing that ran is lost.
+bool StoppedAtCommittedStep(const JobRecord& job) {
+  const auto& stopped = job.stopped();
+  return stopped.size() == job.plan().stages_size() &&
+         std::all_of(stopped.begin(), stopped.end(),
+                     [&](const StoppedStage& stage) { return stage.step() == CommittedStep(job); });
+}
+
+}  // namespace
+
 void Fold::Rest(JobRecord* job, JobState wanted, const std::string& reason) {
+  const bool ran = IsActive(job->state()) && job->state() != STARTING;
+  job->set_cut_short(ran && !StoppedAtCommittedStep(*job));
   DropStages(job);
   if (CommittedStep(*job) >= job->spec().steps()) {
     SetState(job, DONE, "");

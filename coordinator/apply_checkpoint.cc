@@ -66,8 +66,7 @@ void Fold::Do(const CheckpointDamaged& event) {
       absl::StrCat("the checkpoint of step ", event.step(), " is damaged: ", event.reason());
   if (job->checkpoints().empty()) {
     Rest(job, FAILED,
-         absl::StrCat(damage, "; it was the last one: `carousel resume ", job->job(),
-                      "` begins again at step 0"));
+         absl::StrCat(damage, "; it was the last one, and a resume begins again at step 0"));
     return;
   }
   // The next decision is a new plan, from the checkpoint before.

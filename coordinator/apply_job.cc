@@ -10,7 +10,7 @@ void Fold::Do(const CoordinatorStarted&) {
   state_.set_last_epoch(state_.last_epoch() + 1);
   for (JobRecord& job : *state_.mutable_jobs()) {
     if (IsActive(job.state())) {
-      Rest(&job, PAUSED, "the coordinator was restarted" + FromWhere(job) + Resumable(job));
+      Rest(&job, PAUSED, "the coordinator was restarted" + FromWhere(job));
     }
   }
 }
@@ -55,8 +55,11 @@ void Fold::Do(const CancelAsked& event) {
 void Fold::Do(const ResumeAsked& event) {
   JobRecord* job = Job(event.job());
   Remember(event.request_id(), event.job(), Event::kResumeAsked);
-  SetState(job, QUEUED, "");
-  Enqueue(job);
+  if (!WaitsForPlan(*job)) {  // else it keeps its place
+    SetState(job, QUEUED, "");
+    Enqueue(job);
+    job->set_cut_short(false);
+  }
   JobSpec* spec = job->mutable_spec();
   *spec->mutable_pipeline() = event.pipeline();
   if (!event.dataset().empty()) spec->mutable_data()->set_dataset(event.dataset());

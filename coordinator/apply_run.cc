@@ -22,8 +22,7 @@ void Fold::Do(const WorkerLost& event) {
     if (!restores && !Uses(job, event.worker())) continue;
     Rest(&job, PAUSED,
          absl::StrCat("worker ", event.worker(), " was lost (", event.reason(), ")",
-                      restores ? " while shards were restored from it" : "", FromWhere(job),
-                      Resumable(job)));
+                      restores ? " while shards were restored from it" : "", FromWhere(job)));
   }
 }
 
@@ -91,7 +90,7 @@ void Fold::Do(const StageFailed& event) {
   if (!event.lost_worker().empty()) {
     Rest(job, PAUSED,
          absl::StrCat("worker ", event.lost_worker(), " was lost (", where, event.reason(), ")",
-                      FromWhere(*job), Resumable(*job)));
+                      FromWhere(*job)));
     return;
   }
   // Every stage learns of a step that is not finite: who reports it first is not to blame.

@@ -45,7 +45,7 @@ absl::Status CheckPause(const JobRecord& job) {
       return Forbidden(job, "there is nothing left to pause");
     case FAILED:
     case CANCELLED:
-      return Forbidden(job, "it does not run; `carousel resume` starts it again");
+      return Forbidden(job, "it does not run; a resume starts it again");
     case CANCELLING:
       return Forbidden(job, "it is about to stop; it can be resumed afterwards");
     default:
@@ -55,11 +55,16 @@ absl::Status CheckPause(const JobRecord& job) {
 
 absl::Status CheckResume(const CoordinatorState& state, const JobRecord& job,
                          const ResumeAsked& event) {
-  if (job.state() == DONE) return Forbidden(job, "all its steps are done");
-  if (job.state() == PAUSING || job.state() == CANCELLING) {
-    return Forbidden(job, "wait until it has stopped (`carousel wait`), then resume it");
+  const bool waits = WaitsForPlan(job);
+  if (job.state() == DONE) {
+    return Forbidden(job, "all its steps are done; to train longer, submit a job of more steps");
   }
-  if (!IsAtRest(job.state())) return Forbidden(job, "it need not be resumed");
+  if (job.state() == PAUSING || job.state() == CANCELLING) {
+    return Forbidden(job, "wait until it has stopped, then resume it");
+  }
+  if (!waits && !IsAtRest(job.state())) {
+    return Forbidden(job, "it need not be resumed; to give it other wishes, pause it first");
+  }
   if (job.spec().numerics().kernel_version() != kKernelVersion) {
     return Forbidden(job, absl::StrCat("its contract has numerics.kernel_version ",
                                        job.spec().numerics().kernel_version(),
@@ -67,7 +72,7 @@ absl::Status CheckResume(const CoordinatorState& state, const JobRecord& job,
                                        "; resume it with the build that it was submitted to"));
   }
   const std::string missing = MissingHolders(state, job);
-  if (!missing.empty()) {
+  if (!waits && !missing.empty()) {
     return Forbidden(job,
                      absl::StrCat("its checkpoint of step ", CommittedStep(job),
                                   " lies in stores that are not attached: ", missing,

@@ -6,8 +6,12 @@
 #include <cstdlib>
 #include <ctime>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "cluster/data/dataset_probe.h"
+#include "cluster/lease.h"
 #include "cluster/status_macros.h"
 #include "cluster/version.h"
 #include "coordinator/server.h"
@@ -20,16 +24,26 @@ void RequestStop(int) { stop_requested = 1; }
 
 void AddFlags(CLI::App* app, ServerOptions* options) {
   options->listen = "127.0.0.1:7070";
-  app->add_option("--listen", options->listen,
-                  "address for clients and workers; port 0 takes a free one")
-      ->capture_default_str();
-  app->add_option("--state", options->state, "folder of the store; made if it does not exist");
+  app->add_option(
+         "--listen", options->listen,
+         "address for clients and workers; port 0 takes a free one [" + options->listen + "]")
+      ->type_name("HOST:PORT");
+  app->add_option("--state", options->state, "folder of the store; made if it does not exist")
+      ->type_name("DIR")
+      ->required();
   app->add_flag("--insecure", options->insecure,
                 "allow --listen beyond loopback, without encryption or authentication");
   app->add_option("--lease_seconds,--lease-seconds", options->lease_seconds,
-                  "silence after which a worker is taken for lost")
-      ->capture_default_str();
-  app->set_version_flag("--version", std::string(kVersion));
+                  absl::StrCat("silence after which a worker is taken for lost, at least ",
+                               kLeastLeaseSeconds, " [", options->lease_seconds, "]"))
+      ->type_name("SECONDS");
+  app->set_version_flag("--version", "coordinator " + std::string(kVersion));
+}
+
+int ReportUsage(std::string_view what) {
+  std::fprintf(stderr, "coordinator: %.*s\n`coordinator --help` shows what it takes\n",
+               static_cast<int>(what.size()), what.data());
+  return 2;
 }
 
 absl::Status RunCoordinator(const ServerOptions& options) {
@@ -61,14 +75,16 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& asked) {  // --help, --version
     return app.exit(asked);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "coordinator: %s; --help lists the flags\n", error.what());
-    return 2;
+    const std::vector<std::string> rest = app.remaining();  // more telling than what is missing
+    return carousel::ReportUsage(rest.empty() ? error.what() : "not expected: " + rest[0]);
   }
   std::signal(SIGTERM, carousel::RequestStop);
   std::signal(SIGINT, carousel::RequestStop);
   std::signal(SIGPIPE, SIG_IGN);
   const absl::Status status = carousel::RunCoordinator(options);
   if (status.ok()) return 0;
-  std::fprintf(stderr, "coordinator: %s\n", std::string(status.message()).c_str());
-  return absl::IsInvalidArgument(status) ? 2 : 1;
+  const std::string message(status.message());
+  if (absl::IsInvalidArgument(status)) return carousel::ReportUsage(message);
+  std::fprintf(stderr, "coordinator: %s\n", message.c_str());
+  return 1;
 }

@@ -146,8 +146,10 @@ void CoordinatorCore::Receive(uint64_t session, const WorkerMessage& message) {
                absl::StrCat("job ", fact->job, ": worker ", worker, ": ", failure.reason()));
     const JobRecord* job = FindJob(state_, fact->job);
     const bool cause_will_come = state_.workers().contains(failure.lost_worker());
-    if (cause_will_come && job != nullptr && Uses(*job, worker) && Check(state_, fact->event).ok())
+    if (cause_will_come && job != nullptr && Uses(*job, worker) &&
+        Check(state_, fact->event).ok()) {
       return Suspect(fact->job, fact->event);
+    }
   }
   Receive(worker, *fact);
 }

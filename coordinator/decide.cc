@@ -10,17 +10,10 @@
 namespace carousel {
 namespace {
 
-// Waits for a plan: in the queue, or measured.
-bool NeedsPlan(const JobRecord& job) {
-  if (job.state() == QUEUED) return true;
-  return job.state() == STARTING && job.measuring_worker().empty() &&
-         job.plan().epoch() != job.epoch();
-}
-
 const JobRecord* FirstInQueue(const CoordinatorState& state) {
   const JobRecord* first = nullptr;
   for (const JobRecord& job : state.jobs()) {
-    if (!NeedsPlan(job) || !MissingHolders(state, job).empty()) continue;
+    if (!WaitsForPlan(job) || !MissingHolders(state, job).empty()) continue;
     if (first == nullptr || job.queue_number() < first->queue_number()) first = &job;
   }
   return first;
@@ -32,6 +25,22 @@ const JobRecord* Measuring(const CoordinatorState& state) {
     if (IsActive(job.state()) && !job.measuring_worker().empty()) return &job;
   }
   return nullptr;
+}
+
+// With the ways out, if waiting for other jobs is none.
+std::string LacksWorkers(const CoordinatorState& state, int needed) {
+  const std::string needs = absl::StrCat("needs ", needed, needed == 1 ? " worker" : " workers");
+  const int attached = AttachedForStages(state);
+  if (attached == 0) {
+    return absl::StrCat(needs, " and none is attached; start ",
+                        needed == 1 ? "one" : absl::StrCat(needed));
+  }
+  const size_t free = FreeWorkers(state).size();
+  const std::string has = absl::StrCat(needs, ", ", free, free == 1 ? " is" : " are", " free (of ",
+                                       attached, " attached)");
+  if (attached >= needed) return has;
+  return absl::StrCat(has, "; start ", needed - attached,
+                      " more, or resume it with pipeline.stages=", attached);
 }
 
 Event DecidePlan(const CoordinatorState& state, const JobRecord& job,
@@ -72,7 +81,7 @@ std::optional<Event> Decide(const CoordinatorState& state) {
 }
 
 std::string WaitsFor(const CoordinatorState& state, const JobRecord& job) {
-  if (!NeedsPlan(job)) return "";
+  if (!WaitsForPlan(job)) return "";
   const std::string missing = MissingHolders(state, job);
   if (!missing.empty()) return "waits for " + missing + ", which hold its checkpoint";
   if (const JobRecord* measuring = Measuring(state)) {
@@ -82,9 +91,7 @@ std::string WaitsFor(const CoordinatorState& state, const JobRecord& job) {
   if (first != nullptr && first->job() != job.job()) {
     return absl::StrCat("waits behind job ", first->job());
   }
-  const int needed = WorkersNeeded(job.spec());
-  return absl::StrCat("waits for workers: needs ", needed, ", free are ",
-                      FreeWorkers(state).size());
+  return LacksWorkers(state, WorkersNeeded(job.spec()));
 }
 
 }  // namespace carousel

@@ -62,7 +62,9 @@ class Translation {
     const bool measuring = job != nullptr && !job->measuring_worker().empty();
     event->set_stage(measuring ? -1 : Stage(fact));
     event->set_step(failure.step());
-    event->set_reason(failure.reason());
+    event->set_reason(
+        measuring ? absl::StrCat("worker ", sender_.worker(), " cannot measure: ", failure.reason())
+                  : failure.reason());
     event->set_non_finite(failure.non_finite());
     event->set_lost_worker(failure.lost_worker());
     return fact;

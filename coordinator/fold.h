@@ -59,7 +59,8 @@ class Fold {
   // Every worker of the epoch lets go.
   void DropStages(JobRecord* job);
   // Ends an epoch: every worker lets go, and the job rests as wanted; as DONE if its last step is
-  // committed all the same, as CANCELLED if that was asked for.
+  // committed all the same, as CANCELLED if that was asked for. A run that did not stop at a
+  // committed step is cut short.
   void Rest(JobRecord* job, JobState wanted, const std::string& reason);
   // A stop is complete when every stage stands at the same step and that step is committed.
   void FinishIfStopped(JobRecord* job);
@@ -78,7 +79,5 @@ class Fold {
 
 // "; last committed step 40", for whoever reads why a job rests.
 std::string FromWhere(const JobRecord& job);
-// "; `carousel resume lm-7` continues".
-std::string Resumable(const JobRecord& job);
 
 }  // namespace carousel

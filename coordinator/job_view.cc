@@ -30,6 +30,7 @@ Job ViewJob(const CoordinatorState& state, const JobRecord& record, const JobPro
   view.set_state(record.state());
   const std::string waits_for = WaitsFor(state, record);
   view.set_reason(waits_for.empty() ? record.reason() : waits_for);
+  view.set_cut_short(record.cut_short());
   view.set_steps(record.spec().steps());
   view.set_committed_step(CommittedStep(record));
   *view.mutable_spec() = record.spec();

@@ -8,7 +8,7 @@
 #include <random>
 #include <thread>
 
-#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cluster/channel.h"
@@ -43,13 +43,24 @@ absl::StatusOr<std::string> ClaimFolder(Store* store) {
   return cluster_id;
 }
 
+// Is it host:port? A port beyond 65535 would wrap around to another.
+bool IsAddress(const std::string& listen) {
+  const size_t colon = listen.rfind(':');
+  if (colon == 0 || colon == std::string::npos) return false;
+  const std::string port = listen.substr(colon + 1);
+  int number = -1;
+  return port.find_first_not_of("0123456789") == std::string::npos &&
+         absl::SimpleAtoi(port, &number) && number <= 65535;
+}
+
 absl::Status CheckOptions(const ServerOptions& options) {
   if (options.state.empty()) {
     return absl::InvalidArgumentError("--state is missing: the folder of the coordinator's store");
   }
-  if (!absl::StrContains(options.listen, ":")) {
+  if (!IsAddress(options.listen)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--listen=", options.listen, " is not host:port; for example 127.0.0.1:7070"));
+        absl::StrCat("--listen=", options.listen,
+                     " is not host:port with a port from 0 to 65535; for example 127.0.0.1:7070"));
   }
   if (!IsLoopback(options.listen) && !options.insecure) {
     return absl::InvalidArgumentError(

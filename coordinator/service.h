@@ -39,6 +39,11 @@ class CoordinatorService : public carousel::Coordinator::Service {
 
  private:
   absl::Status Resume(const ResumeJobRequest& request);
+  // Asks with `ask`, then waits until the job is not about to stop any more. ABORTED if it rests
+  // short of the boundary that was asked for.
+  absl::StatusOr<Job> Stop(Context* context, const JobRequest& request,
+                           absl::Status (CoordinatorCore::*ask)(const std::string& request_id,
+                                                                const std::string& job));
   // Waits until `done` of the job's view; then that view. CANCELLED if the caller left,
   // UNAVAILABLE if the coordinator stops.
   absl::StatusOr<Job> WaitFor(Context* context, const std::string& job,

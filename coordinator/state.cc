@@ -46,6 +46,12 @@ bool IsAtRest(JobState state) {
   return state == DONE || state == FAILED || state == CANCELLED || state == PAUSED;
 }
 
+bool WaitsForPlan(const JobRecord& job) {
+  if (job.state() == QUEUED) return true;
+  return job.state() == STARTING && job.measuring_worker().empty() &&
+         job.plan().epoch() != job.epoch();
+}
+
 int64_t CommittedStep(const JobRecord& job) {
   return job.checkpoints().empty() ? -1 : job.checkpoints(job.checkpoints_size() - 1).step();
 }
@@ -77,6 +83,12 @@ const JobRecord* JobOf(const CoordinatorState& state, std::string_view worker) {
     if (Uses(job, worker)) return &job;
   }
   return nullptr;
+}
+
+int AttachedForStages(const CoordinatorState& state) {
+  return static_cast<int>(
+      std::count_if(state.workers().begin(), state.workers().end(),
+                    [](const auto& worker) { return !worker.second.hello().serves_only(); }));
 }
 
 std::vector<std::string> FreeWorkers(const CoordinatorState& state) {

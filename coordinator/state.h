@@ -14,9 +14,8 @@
 //               → PAUSED, CANCELLED   asked
 //               → FAILED     no plan is possible, or no checkpoint verifies any more
 //   STARTING    → RUNNING    every stage is installed
-//               → PAUSED     asked; a worker is lost that holds a stage or shards to start from;
-//               the
-//                            coordinator was restarted
+//               → PAUSED     asked; the coordinator was restarted; a worker is lost that holds a
+//                            stage or shards to start from
 //               → CANCELLED  asked
 //               → FAILED     a stage failed, no plan is possible, no checkpoint can be restored
 //   RUNNING     → PAUSING, CANCELLING   asked: the last stage decides the boundary
@@ -31,6 +30,8 @@
 //   PAUSED, CANCELLED, FAILED → QUEUED   resumed
 //   PAUSED, FAILED            → CANCELLED   asked
 //   DONE                      nothing
+//
+// A resume of a job that waits for its plan changes its wishes, not its state.
 //
 // Epochs: every measurement and every plan has its own, greater than all before it and durable with
 // its event before a worker hears of it. A worker's message counts only under its job's epoch.
@@ -65,8 +66,7 @@ struct CommitCheckpoint {
 struct SendToWorker {
   std::string worker;
   CoordinatorMessage message;
-  int64_t restore_step =
-      -1;  // of Install: its `restore` is this step's manifest, still to be added
+  int64_t restore_step = -1;  // of Install: whose manifest is still to be added as `restore`
 };
 
 using Effect = std::variant<CommitCheckpoint, SendToWorker>;
@@ -94,6 +94,9 @@ bool IsActive(JobState state);
 // Nothing will happen to it unless somebody asks: DONE, FAILED, CANCELLED, PAUSED.
 bool IsAtRest(JobState state);
 
+// Waits for its plan: in the queue, or measured. No worker holds anything of it.
+bool WaitsForPlan(const JobRecord& job);
+
 // The newest committed step, -1 if there is none.
 int64_t CommittedStep(const JobRecord& job);
 
@@ -103,7 +106,9 @@ bool Uses(const JobRecord& job, std::string_view worker);
 bool RestoresFrom(const JobRecord& job, std::string_view worker);
 // The active job that uses it; nullptr: the worker is free.
 const JobRecord* JobOf(const CoordinatorState& state, std::string_view worker);
-// Attached, free, and willing to take a stage; by id.
+// Workers that are attached and willing to take a stage.
+int AttachedForStages(const CoordinatorState& state);
+// Those of them that are free; by id.
 std::vector<std::string> FreeWorkers(const CoordinatorState& state);
 
 // Holders of the job's newest checkpoint that are not attached, with what they hold:

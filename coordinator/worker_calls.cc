@@ -1,10 +1,12 @@
 #include "coordinator/worker_calls.h"
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cluster/channel.h"
 #include "cluster/log.h"
 #include "cluster/status_macros.h"
@@ -12,17 +14,42 @@
 namespace carousel {
 namespace {
 
-absl::StatusOr<FoundManifest> FindCheckpoint(const CoordinatorCore& core, const std::string& job,
+constexpr int kNamed = 5;  // steps in an error
+
+// "step 40", "steps 40, 30, 20": the newest.
+std::string NewestSteps(const JobRecord& job) {
+  std::vector<int64_t> steps;
+  for (int i = job.checkpoints_size() - 1; i >= 0 && steps.size() < kNamed; --i) {
+    steps.push_back(job.checkpoints(i).step());
+  }
+  return absl::StrCat(steps.size() == 1 ? "step " : "steps ", absl::StrJoin(steps, ", "));
+}
+
+absl::Status NoCheckpointOf(const JobRecord& job, int64_t step) {
+  if (job.checkpoints().empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("job ", job.job(), " has no checkpoint yet",
+                     step == 0 ? "" : absl::StrCat(", also none of step ", step)));
+  }
+  return absl::NotFoundError(
+      absl::StrCat("job ", job.job(), " has no checkpoint of step ", step, "; its newest: of ",
+                   NewestSteps(job), ", and `carousel get checkpoints ", job.job(), "` lists all"));
+}
+
+absl::StatusOr<FoundManifest> FindCheckpoint(const CoordinatorCore& core, const JobRecord& job,
                                              int64_t step) {
   if (step < 0 || step == std::numeric_limits<int64_t>::max()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "step: ", step, " is none; give a committed step, or 0 for the newest checkpoint"));
   }
-  if (step == 0) return core.manifests().Latest(job);
-  CAROUSEL_ASSIGN_OR_RETURN(FoundManifest found, core.manifests().Before(job, step + 1));
+  const bool committed =
+      std::any_of(job.checkpoints().begin(), job.checkpoints().end(),
+                  [&](const CheckpointRecord& one) { return step == 0 || one.step() == step; });
+  if (!committed) return NoCheckpointOf(job, step);
+  if (step == 0) return core.manifests().Latest(job.job());
+  CAROUSEL_ASSIGN_OR_RETURN(FoundManifest found, core.manifests().Before(job.job(), step + 1));
   if (found.manifest.step() == step) return found;
-  return absl::NotFoundError(absl::StrCat("job ", job, " has no checkpoint of step ", step,
-                                          "; `carousel get checkpoints ", job, "` lists them"));
+  return absl::DataLossError(found.warning);
 }
 
 template <typename Request>
@@ -56,7 +83,8 @@ grpc::Status Forward(const CheckpointCall& call, grpc::ClientContext* worker_con
 absl::StatusOr<CheckpointCall> CallOn(const CoordinatorCore& core, const std::string& job,
                                       int64_t step) {
   CAROUSEL_RETURN_IF_ERROR(core.View(job).status());
-  CAROUSEL_ASSIGN_OR_RETURN(FoundManifest found, FindCheckpoint(core, job, step));
+  CAROUSEL_ASSIGN_OR_RETURN(FoundManifest found,
+                            FindCheckpoint(core, *FindJob(core.state(), job), step));
   CheckpointCall call;
   call.warning = found.warning;
   if (!call.warning.empty()) {
@@ -78,9 +106,11 @@ absl::StatusOr<CheckpointCall> CallOn(const CoordinatorCore& core, const std::st
   }
   const std::vector<std::string> free = FreeWorkers(core.state());
   if (free.empty()) {
+    const int attached = AttachedForStages(core.state());
     return absl::UnavailableError(
-        absl::StrCat("all of the ", core.state().workers().size(),
-                     " attached workers are busy; wait, or start one more worker"));
+        attached == 0 ? "no worker that computes is attached; start one without --serve_only"
+                      : absl::StrCat("all workers that compute are busy (", attached, " of ",
+                                     attached, "); wait, or start one more"));
   }
   call.worker = free.front();
   call.address = core.state().workers().at(call.worker).hello().address();

@@ -25,24 +25,54 @@ struct ChangeOptions {
 
 constexpr auto kPatience = std::chrono::seconds(2);
 
+bool IsStopping(JobState state) { return state == PAUSING || state == CANCELLING; }
+
+// What holds a job up, and for one in the queue the way out.
+std::string Holdup(const Program& program, const Job& job) {
+  std::string text = StateName(job.state());
+  if (!job.reason().empty()) absl::StrAppend(&text, ": ", Printable(job.reason()));
+  if (job.state() == QUEUED && job.spec().pipeline().stages() > 1) {
+    absl::StrAppend(&text, "\n`carousel resume ", job.job(), AtCoordinator(program),
+                    " --set pipeline.stages=N` replaces that wish");
+  }
+  return text;
+}
+
+// The time is up, and what was asked stands.
+absl::Status TimeIsUp(const Program& program, const Job& job, double seconds) {
+  const std::string prospect = job.state() == QUEUED     ? "\nit stays in the queue"
+                               : job.state() == STARTING ? "\nit starts all the same"
+                               : IsStopping(job.state()) ? "\nit stops all the same"
+                                                         : "";  // it came to pass just now
+  return absl::DeadlineExceededError(
+      absl::StrCat("after ", seconds, " s ", job.job(), " is ", Holdup(program, job), prospect));
+}
+
 // A call that returns when it has happened; if that takes long, stderr says what it waits for.
 template <typename Request>
-absl::StatusOr<Job> Await(const Client& client, Client::Method<Request, Job> method,
-                          const Request& request, double timeout) {
+absl::StatusOr<Job> Await(const Program& program, const Client& client,
+                          Client::Method<Request, Job> method, const Request& request,
+                          double timeout) {
   auto answer =
       std::async(std::launch::async, [&] { return client.Ask(method, request, timeout); });
+  JobRequest look;
+  look.set_job(request.job());
   std::string said;
   while (answer.wait_for(kPatience) != std::future_status::ready) {
-    JobRequest look;
-    look.set_job(request.job());
     const absl::StatusOr<Job> job = client.Call(&Coordinator::Stub::GetJob, look);
     if (!job.ok()) continue;
-    std::string news = absl::StrCat(job->job(), " is ", StateName(job->state()));
-    if (!job->reason().empty()) absl::StrAppend(&news, ": ", Printable(job->reason()));
+    const std::string news = absl::StrCat(job->job(), " is ", Holdup(program, *job));
     if (news != said) std::fprintf(stderr, "%s\n", news.c_str());
     said = news;
   }
-  return answer.get();
+  absl::StatusOr<Job> result = answer.get();
+  if (!absl::IsDeadlineExceeded(result.status())) return result;
+  const absl::StatusOr<Job> job = client.Call(&Coordinator::Stub::GetJob, look);
+  return job.ok() ? TimeIsUp(program, *job, timeout) : result;
+}
+
+std::string GoesOn(const Program& program, const std::string& job) {
+  return absl::StrCat("`carousel resume ", job, AtCoordinator(program), "` goes on from there");
 }
 
 Outcome Show(const Program& program, const Job& job) {
@@ -53,8 +83,7 @@ Outcome Show(const Program& program, const Job& job) {
   std::printf("%s is %s at step %lld of %lld\n", job.job().c_str(), StateName(job.state()).c_str(),
               static_cast<long long>(job.step()), static_cast<long long>(job.steps()));
   if (job.state() == PAUSED || job.state() == CANCELLED) {
-    std::fprintf(stderr, "`carousel resume %s%s` goes on from there\n", job.job().c_str(),
-                 AtCoordinator(program).c_str());
+    std::fprintf(stderr, "%s\n", GoesOn(program, job.job()).c_str());
   }
   return ExitCode::kOk;
 }
@@ -64,10 +93,15 @@ Outcome Stop(const Program& program, const ChangeOptions& options,
   CAROUSEL_ASSIGN_OR_RETURN(const auto client, Connect(program));
   JobRequest request;
   request.set_job(options.job);
-  CAROUSEL_ASSIGN_OR_RETURN(const Job job, Await(*client, method, request, options.timeout));
-  CAROUSEL_ASSIGN_OR_RETURN(const ExitCode shown, Show(program, job));
-  if (job.state() != FAILED) return shown;
-  std::fprintf(stderr, "it failed on the way: %s\n", Printable(job.reason()).c_str());
+  const absl::StatusOr<Job> job = Await(program, *client, method, request, options.timeout);
+  if (absl::IsAborted(job.status())) {  // it rests, and the steps after its checkpoint are lost
+    return absl::AbortedError(
+        absl::StrCat(job.status().message(), "\n", GoesOn(program, options.job)));
+  }
+  CAROUSEL_RETURN_IF_ERROR(job.status());
+  CAROUSEL_ASSIGN_OR_RETURN(const ExitCode shown, Show(program, *job));
+  if (job->state() != FAILED) return shown;
+  std::fprintf(stderr, "it failed on the way: %s\n", Printable(job->reason()).c_str());
   return ExitCodeOf(FAILED);
 }
 
@@ -78,7 +112,7 @@ Outcome Resume(const Program& program, const ChangeOptions& options) {
   for (const std::string& set : options.sets) request.add_overrides(set);
   if (!options.dataset.empty()) request.set_dataset(AbsolutePath(options.dataset));
   const absl::StatusOr<Job> job =
-      Await(*client, &Coordinator::Stub::ResumeJob, request, options.timeout);
+      Await(program, *client, &Coordinator::Stub::ResumeJob, request, options.timeout);
   if (job.ok()) return Show(program, *job);
   const std::string message(job.status().message());
   if (options.dataset.empty() && absl::StrContains(message, "data.dataset:")) {
@@ -93,7 +127,7 @@ void AddCommon(CLI::App* verb, Program* program, ChangeOptions* options) {
       ->type_name("")
       ->required();
   verb->add_option("--timeout", options->timeout,
-                   "seconds to wait for it; what was asked is done all the same [no limit]")
+                   "seconds to wait for it; what was asked stands all the same [no limit]")
       ->type_name("SECONDS")
       ->check(Seconds());
   AddCoordinatorOption(verb, program);
@@ -107,7 +141,9 @@ void AddPause(CLI::App* app, Program* program) {
   CLI::App* verb =
       app->add_subcommand("pause", "Stop a job at a step boundary, to be resumed later");
   verb->footer(
-      "Returns once the checkpoint of its last step is committed. Its workers are free then.\n\n"
+      "Returns once the checkpoint of its last step is committed. Its workers are free then.\n"
+      "Exit code 1: a worker was lost before that, and the job is paused at the checkpoint\n"
+      "before; 100: it failed.\n\n"
       "Example:\n"
       "  carousel pause smoke-1 && carousel resume smoke-1 --set pipeline.stages=2");
   AddCommon(verb, program, options.get());
@@ -122,7 +158,9 @@ void AddCancel(CLI::App* app, Program* program) {
   verb->footer(
       "Returns once the checkpoint of its last step is committed. Unlike a paused job, one\n"
       "that is cancelled counts as over: `carousel wait` and `watch` exit with 103 instead of\n"
-      "104. Nothing is deleted, so `carousel resume` can still go on from that checkpoint.\n\n"
+      "104. Nothing is deleted, so `carousel resume` can still go on from that checkpoint.\n"
+      "Exit code 1: a worker was lost before it was committed, and the one before counts;\n"
+      "100: the job failed.\n\n"
       "Example:\n"
       "  carousel cancel smoke-1");
   AddCommon(verb, program, options.get());
@@ -137,8 +175,9 @@ void AddResume(CLI::App* app, Program* program) {
       "resume", "Let a paused, cancelled or failed job go on from its checkpoint");
   verb->footer(
       "Returns once it runs. Only pipeline.* can be set: stages, schedule and segments change\n"
-      "no bit of the result. A dataset that has moved is named with --dataset; it must be the\n"
-      "same data.\n\n"
+      "no bit of the result. A job that still waits for workers keeps its place in the queue\n"
+      "and takes the new settings. A dataset that has moved is named with --dataset; it must be\n"
+      "the same data.\n\n"
       "Examples:\n"
       "  carousel resume smoke-1\n"
       "  carousel resume smoke-1 --set pipeline.stages=3 --set pipeline.schedule=gpipe\n"

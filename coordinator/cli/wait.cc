@@ -17,6 +17,11 @@ struct WaitOptions {
   double timeout = 0;
 };
 
+// ": worker w2 was lost", or nothing.
+std::string WhyText(const Job& job) {
+  return job.reason().empty() ? "" : ": " + Printable(job.reason());
+}
+
 Outcome Wait(const Program& program, const WaitOptions& options) {
   CAROUSEL_ASSIGN_OR_RETURN(const auto client, Connect(program));
   grpc::ClientContext context;
@@ -29,18 +34,22 @@ Outcome Wait(const Program& program, const WaitOptions& options) {
     last = job;
     return true;
   });
-  if (absl::IsDeadlineExceeded(status)) {
-    return absl::DeadlineExceededError(
-        absl::StrCat("after ", options.timeout, " s ", options.job, " is still ",
-                     StateName(last.state()), ", at step ", last.step(), " of ", last.steps()));
+  if (absl::IsDeadlineExceeded(status) && !last.job().empty()) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        "after ", options.timeout, " s ", options.job, " is still ", StateName(last.state()),
+        ", at step ", last.step(), " of ", last.steps(), WhyText(last)));
   }
   CAROUSEL_RETURN_IF_ERROR(status);
   if (program.output != OutputFormat::kTable) {
     PrintDocument(JobToJson(last), program.output);
   } else {
-    const std::string why = last.reason().empty() ? "" : ": " + Printable(last.reason());
     std::printf("%s is %s%s (%s)\n", last.job().c_str(), StateName(last.state()).c_str(),
-                why.c_str(), ProgressText(last).c_str());
+                WhyText(last).c_str(), ProgressText(last).c_str());
+    std::fflush(stdout);
+    if (last.state() != DONE) {
+      std::fprintf(stderr, "`carousel resume %s%s` lets it go on\n", last.job().c_str(),
+                   AtCoordinator(program).c_str());
+    }
   }
   return ExitCodeOf(last.state());
 }

@@ -32,8 +32,19 @@ TEST(CoordinatorMain, ExitsWithTwoWhenAFlagIsWrong) {
     const Exit exit = RunCoordinator(flags);
     EXPECT_EQ(exit.code, 2) << flags << ": " << exit.said;
     EXPECT_EQ(exit.said.rfind("coordinator: ", 0), 0) << exit.said;
+    EXPECT_NE(exit.said.find("`coordinator --help`"), std::string::npos) << exit.said;
   }
   EXPECT_NE(RunCoordinator("--no-such-flag").said.find("--no-such-flag"), std::string::npos);
+}
+
+TEST(CoordinatorMain, RefusesAnAddressThatIsNone) {
+  for (const std::string listen : {"here", "127.0.0.1", "127.0.0.1:", ":7070", "127.0.0.1:http",
+                                   "127.0.0.1:-1", "127.0.0.1:65536", "127.0.0.1:99999999999"}) {
+    const Exit exit = RunCoordinator("--state /dev/null/folder --listen " + listen);
+    EXPECT_EQ(exit.code, 2) << exit.said;
+    EXPECT_EQ(exit.said.rfind("coordinator: --listen=" + listen + " is not host:port", 0), 0)
+        << exit.said;
+  }
 }
 
 TEST(CoordinatorMain, ExitsWithOneWhenTheFolderCannotBeUsed) {
@@ -45,10 +56,13 @@ TEST(CoordinatorMain, ExitsWithOneWhenTheFolderCannotBeUsed) {
 TEST(CoordinatorMain, ExplainsItself) {
   const Exit help = RunCoordinator("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* flag : {"--listen", "--state", "--insecure", "--lease_seconds"}) {
-    EXPECT_NE(help.said.find(flag), std::string::npos) << flag;
+  for (const char* text : {"--listen HOST:PORT", "[127.0.0.1:7070]", "--state DIR REQUIRED",
+                           "--insecure", "--lease_seconds", "at least 2 [8]", "--version"}) {
+    EXPECT_NE(help.said.find(text), std::string::npos) << text << " is not in:\n" << help.said;
   }
-  EXPECT_EQ(RunCoordinator("--version").said, "0.1.0\n");
+  const Exit version = RunCoordinator("--version");
+  EXPECT_EQ(version.code, 0);
+  EXPECT_EQ(version.said, "coordinator 0.1.0\n");
 }
 
 }  // namespace

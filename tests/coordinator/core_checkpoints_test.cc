@@ -220,8 +220,8 @@ TEST_F(CoreCheckpointsTest, FailsAJobWhoseOnlyCheckpointIsGoneAndBeginsAgainIfAs
   EXPECT_EQ(cluster_.StateOf(job), FAILED);
   EXPECT_EQ(cluster_.View(job).reason(),
             "the checkpoint of step " + std::to_string(only) +
-                " is damaged: worker w1: w1 has no unit 0; it was the last one: `carousel resume "
-                "lm-1` begins again at step 0");
+                " is damaged: worker w1: w1 has no unit 0; it was the last one, and a "
+                "resume begins again at step 0");
   ASSERT_TRUE(Resume(job).ok());
   cluster_.Settle();
   ExpectDone(job, spec);

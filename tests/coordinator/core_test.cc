@@ -9,12 +9,29 @@
 namespace carousel {
 namespace {
 
+// A new job of `cluster` that has come to `state`.
+std::string JobIn(JobState state, FakeCluster* cluster) {
+  if (state != QUEUED) cluster->AttachAll(1);
+  const std::string job = cluster->Submit(TinyJob("lm", 20));
+  if (state == QUEUED || state == STARTING) return job;
+  cluster->RunToStep(job, 3);
+  if (state == PAUSING || state == PAUSED) {
+    EXPECT_TRUE((*cluster)->Pause("before", job).ok());
+  }
+  if (state == CANCELLING || state == CANCELLED) {
+    EXPECT_TRUE((*cluster)->Cancel("before", job).ok());
+  }
+  if (state == FAILED) cluster->Fail("w1", {});
+  if (IsAtRest(state)) cluster->Settle();
+  return job;
+}
+
 TEST_F(CoreTest, TakesAJobFromTheQueueToDone) {
   const JobSpec spec = TinyJob("lm", 5);
   const std::string job = cluster_.Submit(spec);
   EXPECT_EQ(job, "lm-1");
   EXPECT_EQ(cluster_.StateOf(job), QUEUED);
-  EXPECT_EQ(cluster_.View(job).reason(), "waits for workers: needs 1, free are 0");
+  EXPECT_EQ(cluster_.View(job).reason(), "needs 1 worker and none is attached; start one");
 
   cluster_.AttachAll(3);
   cluster_.Settle();
@@ -89,8 +106,8 @@ TEST_F(CoreTest, ComesBackWithItsJobsPausedAndNothingLost) {
   EXPECT_EQ(view.state(), PAUSED);
   EXPECT_EQ(view.committed_step(), committed);
   EXPECT_EQ(view.state_digest(), TrainedState(spec, committed));
-  EXPECT_EQ(view.reason(), "the coordinator was restarted; last committed step " +
-                               std::to_string(committed) + "; `carousel resume lm-1` continues");
+  EXPECT_EQ(view.reason(),
+            "the coordinator was restarted; last committed step " + std::to_string(committed));
 
   cluster_.AttachAll(2);
   ASSERT_TRUE(Resume(job).ok());
@@ -137,7 +154,9 @@ TEST_F(CoreTest, KeepsTheOrderOfTheQueue) {
   cluster_.AttachAll(1);
   cluster_.Settle();
   EXPECT_EQ(cluster_.StateOf(first), QUEUED);
-  EXPECT_EQ(cluster_.View(first).reason(), "waits for workers: needs 2, free are 1");
+  EXPECT_EQ(cluster_.View(first).reason(),
+            "needs 2 workers, 1 is free (of 1 attached); start 1 more, or resume it with "
+            "pipeline.stages=1");
   EXPECT_EQ(cluster_.View(second).reason(), "waits behind job wide-1");
 
   cluster_.AttachAll(2);
@@ -188,15 +207,127 @@ TEST_F(CoreTest, TakesAMovedDatasetAndAnotherCheckpointPolicyAtAResume) {
   EXPECT_EQ(stored.checkpoint().keep(), 4);
 }
 
+TEST_F(CoreTest, AResumeReplacesTheWishesOfAJobThatWaits) {
+  const JobSpec spec = TinyJob("lm", 20);
+  cluster_.AttachAll(2);
+  const std::string job = cluster_.Submit(spec);
+  cluster_.RunToStep(job, 5);
+  ASSERT_TRUE(Pause(job).ok());
+  cluster_.Settle();
+  ASSERT_TRUE(Resume(job, 6).ok());
+  EXPECT_EQ(cluster_.StateOf(job), QUEUED);
+  EXPECT_EQ(cluster_.View(job).reason(),
+            "needs 6 workers, 2 are free (of 2 attached); start 4 more, or resume it with "
+            "pipeline.stages=2");
+
+  ASSERT_TRUE(Resume(job, 6).ok()) << "it just waits on";
+  EXPECT_EQ(cluster_.StateOf(job), QUEUED);
+  EXPECT_EQ(Resume(job, 7).code(), absl::StatusCode::kInvalidArgument) << "it has 6 units";
+  EXPECT_EQ(cluster_.View(job).spec().pipeline().stages(), 6) << "nothing half-done";
+  ASSERT_TRUE(Resume(job, 2).ok());
+
+  EXPECT_EQ(cluster_.StateOf(job), STARTING);
+  cluster_.RestartCoordinator();  // replays it
+  EXPECT_EQ(cluster_.View(job).spec().pipeline().stages(), 2);
+  cluster_.AttachAll(2);
+  ASSERT_TRUE(Resume(job, 2).ok());
+  cluster_.Settle();
+  ExpectDone(job, spec);
+}
+
+TEST_F(CoreTest, AJobThatWaitsKeepsItsPlaceWhenItsWishesAreReplaced) {
+  JobSpec wide = TinyJob("wide", 3);
+  wide.mutable_pipeline()->set_stages(4);
+  const std::string first = cluster_.Submit(wide);
+  wide.mutable_pipeline()->set_stages(2);
+  const std::string second = cluster_.Submit(wide);
+
+  ASSERT_TRUE(Resume(first, 3).ok());
+
+  EXPECT_EQ(cluster_.View(second).reason(), "waits behind job wide-1");
+}
+
+TEST_F(CoreTest, ARepeatedResumeDoesNotUndoALaterOne) {
+  const std::string job = cluster_.Submit(TinyJob("lm", 20));
+  ResumeChanges wide, narrow;
+  wide.pipeline.set_stages(6);
+  narrow.pipeline.set_stages(2);
+
+  ASSERT_TRUE(cluster_->Resume("wide", job, wide).ok());
+  ASSERT_TRUE(cluster_->Resume("narrow", job, narrow).ok());
+  ASSERT_TRUE(cluster_->Resume("wide", job, wide).ok()) << "answered before";
+
+  EXPECT_EQ(cluster_.View(job).spec().pipeline().stages(), 2);
+}
+
+// A worker may be lost between the measurement and the plan.
+TEST_F(CoreTest, AResumeReplacesTheWishesOfAMeasuredJobThatLacksWorkers) {
+  const JobSpec spec = TinyJob("lm", 20);
+  cluster_.AttachAll(2);
+  JobSpec wide = spec;
+  wide.mutable_pipeline()->set_stages(2);
+  const std::string job = cluster_.Submit(wide);
+  cluster_.Kill("w2");
+  cluster_.Settle();
+  ASSERT_EQ(cluster_.StateOf(job), STARTING);
+  ASSERT_NE(cluster_.View(job).reason(), "");
+
+  ASSERT_TRUE(Resume(job, 1).ok());
+  cluster_.Settle();
+
+  ExpectDone(job, spec);
+}
+
+// What pause, cancel and resume come to, from each state that a job can be in.
+TEST_F(CoreTest, EveryChangeIsAnsweredInEveryState) {
+  struct Row {
+    JobState before, paused, cancelled, resumed;  // UNSPECIFIED: refused
+  };
+  constexpr JobState kNo = JOB_STATE_UNSPECIFIED;
+  for (const Row& row :
+       {Row{QUEUED, PAUSED, CANCELLED, QUEUED}, Row{STARTING, PAUSED, CANCELLED, kNo},
+        Row{RUNNING, PAUSING, CANCELLING, kNo}, Row{PAUSING, PAUSING, CANCELLING, kNo},
+        Row{PAUSED, PAUSED, CANCELLED, STARTING}, Row{CANCELLING, kNo, CANCELLING, kNo},
+        Row{CANCELLED, kNo, CANCELLED, STARTING}, Row{FAILED, kNo, CANCELLED, STARTING},
+        Row{DONE, kNo, kNo, kNo}}) {
+    for (const std::string verb : {"pause", "cancel", "resume"}) {
+      SCOPED_TRACE(verb + " of a job that is " + JobState_Name(row.before));
+      FakeCluster cluster;
+      const std::string job = JobIn(row.before, &cluster);
+      ASSERT_EQ(cluster.StateOf(job), row.before);
+      const JobState after = verb == "pause"    ? row.paused
+                             : verb == "cancel" ? row.cancelled
+                                                : row.resumed;
+
+      const absl::Status status = verb == "pause"    ? cluster->Pause("r", job)
+                                  : verb == "cancel" ? cluster->Cancel("r", job)
+                                                     : cluster->Resume("r", job, {});
+
+      if (after == kNo) {
+        EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+        EXPECT_EQ(status.message().find("job lm-1 is " + JobState_Name(row.before) + ": "), 0)
+            << status;
+      } else {
+        EXPECT_TRUE(status.ok()) << status;
+      }
+      EXPECT_EQ(cluster.StateOf(job), after == kNo ? row.before : after);
+    }
+  }
+}
+
 TEST_F(CoreTest, SaysWhatAStateForbids) {
   cluster_.AttachAll(1);
   const std::string job = cluster_.Submit(TinyJob("lm", 2));
-  EXPECT_EQ(Resume(job).message(), "job lm-1 is STARTING: it need not be resumed");
+  EXPECT_EQ(
+      Resume(job).message(),
+      "job lm-1 is STARTING: it need not be resumed; to give it other wishes, pause it first");
   cluster_.Settle();
 
   EXPECT_EQ(Pause(job).message(), "job lm-1 is DONE: there is nothing left to pause");
   EXPECT_EQ(Cancel(job).message(), "job lm-1 is DONE: there is nothing left to cancel");
-  EXPECT_EQ(Resume(job).message(), "job lm-1 is DONE: all its steps are done");
+  EXPECT_EQ(
+      Resume(job).message(),
+      "job lm-1 is DONE: all its steps are done; to train longer, submit a job of more steps");
   EXPECT_EQ(Pause("nobody").message(), "there is no job 'nobody'; `carousel get jobs` lists them");
 }
 

@@ -38,9 +38,33 @@ TEST_F(CoreWorkersTest, PausesAJobThatLostAWorkerAndNamesIt) {
 
   const Job view = cluster_.View(job);
   EXPECT_EQ(view.state(), PAUSED);
-  EXPECT_EQ(view.reason(), "worker w2 was lost (its connection closed); last committed step " +
-                               committed + "; `carousel resume lm-1` continues");
+  EXPECT_EQ(view.reason(),
+            "worker w2 was lost (its connection closed); last committed step " + committed);
   EXPECT_EQ(std::to_string(view.step()), committed) << "what ran after it is not there any more";
+}
+
+// Of a job that is asked to stop at a step boundary: did it come to that boundary?
+TEST_F(CoreWorkersTest, SaysThatAJobRestsShortOfTheBoundaryThatWasAskedFor) {
+  for (const bool cancel : {false, true}) {
+    FakeCluster cluster;
+    cluster.AttachAll(2);
+    const std::string job = cluster.Submit(TinyJob("lm", 20));
+    cluster.RunToStep(job, 7);
+    ASSERT_TRUE((cancel ? cluster->Cancel("stop", job) : cluster->Pause("stop", job)).ok());
+
+    cluster.Kill("w2");
+
+    EXPECT_EQ(cluster.StateOf(job), cancel ? CANCELLED : PAUSED);
+    EXPECT_TRUE(cluster.View(job).cut_short());
+    cluster.AttachAll(2);
+    ASSERT_TRUE(cluster->Resume("resume", job, {}).ok());
+    cluster.RunToStep(job, 3);
+    EXPECT_FALSE(cluster.View(job).cut_short());
+    ASSERT_TRUE(cluster->Pause("again", job).ok());
+    cluster.Settle();
+    EXPECT_EQ(cluster.StateOf(job), PAUSED);
+    EXPECT_FALSE(cluster.View(job).cut_short()) << "this time its checkpoint is committed";
+  }
 }
 
 TEST_F(CoreWorkersTest, TakesASilentWorkerForLostAfterItsLease) {
@@ -99,8 +123,7 @@ TEST_F(CoreWorkersTest, PausesWhenTheEdgeBetweenTwoWorkersBreaks) {
 
   EXPECT_EQ(cluster_.StateOf(job), PAUSED);
   EXPECT_EQ(cluster_.View(job).reason(),
-            "worker w1 was lost (stage 1 (worker w2): no frame for 5 s); no checkpoint yet; "
-            "`carousel resume lm-1` continues");
+            "worker w1 was lost (stage 1 (worker w2): no frame for 5 s); no checkpoint yet");
 }
 
 TEST_F(CoreWorkersTest, ReportsTheCauseOfABrokenEdgeEvenIfTheEdgeIsReportedFirst) {
@@ -213,7 +236,7 @@ TEST_F(CoreWorkersTest, PausesAJobThatLosesAHolderBeforeItHasRestored) {
   EXPECT_EQ(cluster_.StateOf(job), PAUSED);
   EXPECT_EQ(cluster_.View(job).reason(),
             "worker w3 was lost (its connection closed) while shards were restored from it; last "
-            "committed step 4; `carousel resume lm-1` continues");
+            "committed step 4");
 }
 
 TEST_F(CoreWorkersTest, PausesAJobWhoseHolderCannotBeReached) {
@@ -236,7 +259,7 @@ TEST_F(CoreWorkersTest, PausesAJobWhoseHolderCannotBeReached) {
   EXPECT_EQ(cluster_.StateOf(job), PAUSED);
   EXPECT_EQ(cluster_.View(job).reason(),
             "worker w3 was lost (stage 1 (worker w2): ReadShard: connection refused); last "
-            "committed step 4; `carousel resume lm-1` continues");
+            "committed step 4");
 }
 
 TEST_F(CoreWorkersTest, FailsAJobThatCannotWriteItsCheckpointAndKeepsTheOneBefore) {

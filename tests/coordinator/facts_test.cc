@@ -85,6 +85,21 @@ TEST_F(FactsTest, CarryAWholeFailure) {
   EXPECT_EQ(event.lost_worker(), "w1");
 }
 
+TEST_F(FactsTest, NameTheWorkerThatCannotMeasure) {
+  cluster_.AttachAll(3);
+  const std::string measured = cluster_.Submit(TinyJob("other", 100));
+  ASSERT_EQ(cluster_.StateOf(measured), STARTING);
+  WorkerMessage message;
+  message.mutable_failure()->set_job(measured);
+  message.mutable_failure()->set_epoch(cluster_.View(measured).epoch());
+  message.mutable_failure()->set_reason("out of memory");
+
+  const StageFailed event = FactFrom("w3", message)->event.stage_failed();
+
+  EXPECT_EQ(event.stage(), -1);
+  EXPECT_EQ(event.reason(), "worker w3 cannot measure: out of memory");
+}
+
 TEST_F(FactsTest, TakeAnUnreadableShardForDamageOfTheCheckpointThatIsRestored) {
   ASSERT_TRUE(Cancel(job_).ok());
   cluster_.Settle();

@@ -68,7 +68,8 @@ TEST(ViewJob, SaysWhatAJobInTheQueueWaitsFor) {
   EXPECT_EQ(ViewJob(state, *job, nullptr).reason(),
             "waits for worker w1 (units 0-2), worker w2 (unit 1), which hold its checkpoint");
   job->clear_checkpoints();
-  EXPECT_EQ(ViewJob(state, *job, nullptr).reason(), "waits for workers: needs 1, free are 0");
+  EXPECT_EQ(ViewJob(state, *job, nullptr).reason(),
+            "needs 1 worker and none is attached; start one");
   EXPECT_EQ(ViewJob(state, *job, nullptr).committed_step(), -1);
 }
 

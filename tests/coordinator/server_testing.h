@@ -39,7 +39,8 @@ inline JobSpec SmallJob(int steps) {
 // Holds the one stage of a job and makes a step whenever it is asked for something or time passes.
 class HandWorker {
  public:
-  HandWorker(const std::string& coordinator, const std::string& id) {
+  HandWorker(const std::string& coordinator, const std::string& id, bool ignores_stop = false)
+      : ignores_stop_(ignores_stop) {
     stub_ = WorkerSession::NewStub(
         grpc::CreateChannel(coordinator, grpc::InsecureChannelCredentials()));
     stream_ = stub_->Attach(&context_);
@@ -82,7 +83,7 @@ class HandWorker {
       } else if (message.has_start()) {
         running_ = true;
       } else if (message.has_boundary()) {
-        stop_ = message.boundary().stop();
+        stop_ = message.boundary().stop() && !ignores_stop_;
       } else if (message.has_drop()) {
         running_ = false;
       }
@@ -133,6 +134,7 @@ class HandWorker {
     running_ = false;
   }
 
+  const bool ignores_stop_;
   std::unique_ptr<WorkerSession::Stub> stub_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<WorkerMessage, CoordinatorMessage>> stream_;
@@ -237,7 +239,7 @@ class ServerTest : public testing::Test {
   std::map<std::string, std::string> datasets_;  // digests by folder
   std::unique_ptr<CoordinatorServer> server_;
   std::unique_ptr<Coordinator::Stub> stub_;
-  int requests_ = 0;
+  std::atomic<int> requests_{0};
 };
 
 }  // namespace carousel

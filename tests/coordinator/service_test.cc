@@ -4,7 +4,11 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cluster/job/contract.h"
@@ -58,6 +62,55 @@ TEST_F(ServiceTest, ReturnsFromPauseOnceItIsCommittedAndFromResumeOnceItRuns) {
   ASSERT_TRUE(stub_->CancelJob(&cancel_context, Request(job), &cancelled).ok());
   EXPECT_EQ(cancelled.state(), CANCELLED);
   EXPECT_GT(cancelled.step(), paused.step());
+}
+
+// The way out of a wish that no cluster fulfils: another one.
+TEST_F(ServiceTest, LetsAResumeThatWaitsBeReplacedByAnother) {
+  HandWorker worker(server_->address(), "w1");
+  const std::string job = Submit(SmallJob(100000));
+  WaitForStep(job, 3);
+  grpc::ClientContext context;
+  Job view;
+  ASSERT_TRUE(stub_->PauseJob(&context, Request(job), &view).ok());
+  ResumeJobRequest wide, narrow;
+  wide.add_overrides("pipeline.stages=4");
+  narrow.add_overrides("pipeline.stages=1");
+  std::future<grpc::Status> waits =
+      std::async(std::launch::async, [&] { return TryResume(wide, job); });
+  while (Get(job).state() != QUEUED) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+
+  const grpc::Status resumed = TryResume(narrow, job);
+
+  EXPECT_TRUE(resumed.ok()) << resumed.error_message();
+  EXPECT_TRUE(waits.get().ok()) << "it runs, and that is what it waited for";
+  EXPECT_EQ(Get(job).spec().pipeline().stages(), 1);
+}
+
+TEST_F(ServiceTest, APauseThatComesToNoBoundarySaysSoEachTimeThatItIsAsked) {
+  auto worker = std::make_unique<HandWorker>(server_->address(), "w1", /*ignores_stop=*/true);
+  const std::string job = Submit(SmallJob(100000));
+  WaitForStep(job, 3);
+  const JobRequest request = Request(job);
+  const auto pause = [&](const JobRequest& asked) {
+    grpc::ClientContext context;
+    Job view;
+    return stub_->PauseJob(&context, asked, &view);
+  };
+  std::future<grpc::Status> waits = std::async(std::launch::async, [&] { return pause(request); });
+  while (Get(job).state() != PAUSING) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+
+  worker.reset();
+
+  const grpc::Status cut_short = waits.get();
+  EXPECT_EQ(cut_short.error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(cut_short.error_message().rfind(
+                "job small-1 is PAUSED, but not at the step boundary that was asked for: worker w1 "
+                "was lost (",
+                0),
+            0)
+      << cut_short.error_message();
+  EXPECT_EQ(pause(request).error_code(), grpc::StatusCode::ABORTED) << "the same call again";
+  EXPECT_TRUE(pause(Request(job)).ok()) << "a new one finds it paused";
 }
 
 TEST_F(ServiceTest, RefusesAResumeThatWouldChangeTheContract) {
@@ -185,6 +238,31 @@ TEST_F(ServiceTest, ResumesWithAnotherCheckpointPolicyAndNamesTheFieldThatIsWron
 
   EXPECT_EQ(Get(job).spec().checkpoint().every_steps(), 7);
   EXPECT_EQ(Get(job).spec().checkpoint().keep(), view.spec().checkpoint().keep());
+}
+
+TEST_F(ServiceTest, NamesTheCheckpointsThereAreInPlaceOfOneThatIsNot) {
+  const std::string job = Submit(SmallJob(5));
+  const auto evaluate = [&](int64_t step) {
+    grpc::ClientContext context;
+    EvaluateRequest request;
+    request.set_job(job);
+    request.set_step(step);
+    EvaluateProgress progress;
+    auto reader = stub_->Evaluate(&context, request);
+    while (reader->Read(&progress)) {
+    }
+    return reader->Finish();
+  };
+
+  EXPECT_EQ(evaluate(0).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(evaluate(0).error_message(), "job small-1 has no checkpoint yet");
+  EXPECT_EQ(evaluate(3).error_message(), "job small-1 has no checkpoint yet, also none of step 3");
+  HandWorker worker(server_->address(), "w1");
+  Watch(job);
+  EXPECT_EQ(evaluate(3).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(evaluate(3).error_message(),
+            "job small-1 has no checkpoint of step 3; its newest: of step 5, and `carousel get "
+            "checkpoints small-1` lists all");
 }
 
 TEST_F(ServiceTest, RefusesToEvaluateAStepThatCanBeNone) {

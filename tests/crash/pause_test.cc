@@ -53,6 +53,30 @@ TEST_F(Pause, PausedCancelledAndResumedOnOtherPipelinesGivesTheSameBits) {
   EXPECT_EQ(service_.FinalDigest(job), UndisturbedDigest());
 }
 
+TEST_F(Pause, APauseWhoseWorkerIsLostBeforeTheBoundarySaysThatItFellShort) {
+  service_.StartWorkers(2);
+  const std::string job = service_.Submit(job_file_);
+  ASSERT_TRUE(service_.WaitForStep(job, 3)) << service_.Describe(job);
+  service_.worker(1).Signal(SIGSTOP);  // no boundary can be reached now
+  Program pause(Carousel({"pause", job, "--coordinator", service_.address()}));
+  ASSERT_TRUE(service_.WaitForState(job, "pausing")) << service_.Describe(job);
+
+  service_.worker(1).Kill();
+
+  const Finished finished = pause.Wait();
+  EXPECT_EQ(finished.code, 1) << finished.err;
+  for (const std::string& text :
+       {"is PAUSED, but not at the step boundary that was asked for: worker " +
+            service_.WorkerId(1),
+        "`carousel resume " + job + " --coordinator " + service_.address() + "`"}) {
+    EXPECT_NE(finished.err.find(text), std::string::npos) << finished.err;
+  }
+  EXPECT_EQ(service_.Describe(job)["cut_short"], true);
+  service_.StartWorker(1);
+  ASSERT_EQ(service_.Ask({"resume", job}).code, 0);
+  EXPECT_EQ(service_.FinalDigest(job), UndisturbedDigest());
+}
+
 TEST_F(Pause, AContractCannotBeChangedByAResume) {
   service_.StartWorkers(1);
   const std::string job = service_.Submit(job_file_);

@@ -149,9 +149,34 @@ TEST_F(Service, AResumeThatWaitsSaysWhatFor) {
 
   Program resume(
       Carousel({"resume", job, "--set", "pipeline.stages=2", "--coordinator", service_.address()}));
-  EXPECT_TRUE(resume.WaitForErr("waits for workers: needs 2, free are 1")) << resume.err();
+  EXPECT_TRUE(
+      resume.WaitForErr("needs 2 workers, 1 is free (of 1 attached); start 1 more, or "
+                        "resume it with pipeline.stages=1\n`carousel resume " +
+                        job + " --coordinator " + service_.address() + " --set pipeline.stages=N`"))
+      << resume.err();
   service_.StartWorker(1);
   EXPECT_EQ(resume.Wait().code, 0) << resume.err();
+}
+
+TEST_F(Service, AResumeWhoseTimeIsUpSaysThatTheJobStillWaitsAndAnotherOneHelps) {
+  const std::string job = Submitted("2000");
+  ASSERT_TRUE(service_.WaitForStep(job, 1));
+  ASSERT_EQ(Run({"pause", job}, "json").code, 0);
+
+  const Finished late =
+      Run({"resume", job, "--set", "pipeline.stages=3", "--timeout", "1"}, "table");
+
+  EXPECT_EQ(late.code, 6);
+  EXPECT_EQ(late.err.rfind("carousel: after 1 s " + job + " is queued: needs 3 workers", 0), 0)
+      << late.err;
+  EXPECT_NE(late.err.find("it stays in the queue"), std::string::npos) << late.err;
+  const Finished wait = Run({"wait", job, "--timeout", "1"}, "table");
+  EXPECT_EQ(wait.code, 6);
+  EXPECT_NE(wait.err.find("still queued, at step"), std::string::npos) << wait.err;
+  EXPECT_NE(wait.err.find("needs 3 workers"), std::string::npos) << wait.err;
+  const Finished resumed = Run({"resume", job, "--set", "pipeline.stages=1"}, "json");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(Answer(resumed)["state"], "running");
 }
 
 TEST_F(Service, LogsShowWhatAWorkerSaid) {

@@ -1,0 +1,91 @@
+#include "coordinator/worker_calls.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/coordinator/core_testing.h"
+
+namespace carousel {
+namespace {
+
+class WorkerCallsTest : public CoreTest {
+ protected:
+  // Checkpoints of steps 4, 8, 12, 16 and 20, on two workers.
+  std::string TrainedJob() {
+    JobSpec spec = TinyJob("lm", 20);
+    spec.mutable_checkpoint()->set_every_steps(4);
+    spec.mutable_checkpoint()->set_keep(8);
+    cluster_.AttachAll(2);
+    const std::string job = cluster_.Submit(spec);
+    cluster_.Settle();
+    EXPECT_EQ(cluster_.StateOf(job), DONE);
+    return job;
+  }
+  absl::Status Refusal(const std::string& job, int64_t step) {
+    return CallOn(*cluster_, job, step).status();
+  }
+};
+
+TEST_F(WorkerCallsTest, GoToAFreeWorkerWithTheCheckpointThatWasAskedFor) {
+  const std::string job = TrainedJob();
+
+  const auto newest = CallOn(*cluster_, job, 0), older = CallOn(*cluster_, job, 8);
+
+  ASSERT_TRUE(newest.ok()) << newest.status();
+  EXPECT_EQ(newest->worker, "w1");
+  EXPECT_EQ(newest->manifest.step(), 20);
+  EXPECT_EQ(newest->holders.size(), 2);
+  ASSERT_TRUE(older.ok()) << older.status();
+  EXPECT_EQ(older->manifest.step(), 8);
+}
+
+TEST_F(WorkerCallsTest, NameTheStepsThereAreInPlaceOfOneThatIsNot) {
+  const std::string job = TrainedJob();
+
+  EXPECT_EQ(Refusal(job, 5).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Refusal(job, 5).message(),
+            "job lm-1 has no checkpoint of step 5; its newest: of steps 20, 16, 12, 8, 4, and "
+            "`carousel get checkpoints lm-1` lists all");
+}
+
+TEST_F(WorkerCallsTest, SayThatAJobHasNoCheckpointYet) {
+  const std::string job = cluster_.Submit(TinyJob("lm", 20));
+
+  EXPECT_EQ(Refusal(job, 0).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Refusal(job, 0).message(), "job lm-1 has no checkpoint yet");
+  EXPECT_EQ(Refusal(job, 5).message(), "job lm-1 has no checkpoint yet, also none of step 5");
+  EXPECT_EQ(Refusal("nobody", 0).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(WorkerCallsTest, NameTheHolderThatIsAway) {
+  const std::string job = TrainedJob();
+
+  cluster_.Kill("w2");
+
+  EXPECT_EQ(Refusal(job, 0).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(
+      Refusal(job, 0).message(),
+      "worker w2, whose store holds unit 3 of step 20, is not attached; start it on its state "
+      "folder");
+}
+
+TEST_F(WorkerCallsTest, TellWorkersThatAreBusyFromThoseThatOnlyServe) {
+  const std::string job = TrainedJob();
+  const std::string other = cluster_.Submit(TinyJob("other", 1000));
+  cluster_.RunToStep(other, 1);
+  EXPECT_EQ(Refusal(job, 0).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Refusal(job, 0).message(),
+            "all workers that compute are busy (2 of 2); wait, or start one more");
+
+  for (const std::string worker : {"w1", "w2"}) {
+    cluster_.Kill(worker);
+    cluster_.Attach(worker, /*serves_only=*/true);
+  }
+
+  EXPECT_EQ(Refusal(job, 0).message(),
+            "no worker that computes is attached; start one without --serve_only");
+}
+
+}  // namespace
+}  // namespace carousel
