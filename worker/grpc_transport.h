@@ -74,8 +74,8 @@ class TransportRegistry {
  public:
   void Add(std::shared_ptr<GrpcTransport> transport);
   void Remove(const GrpcTransport* transport);
-  // kFailedPrecondition for an epoch that is not (or no longer) installed here: the message is
-  // fenced off.
+  // kUnavailable for an epoch that is not (or no longer) installed here: the message is fenced off,
+  // and to a peer of that epoch this stage is gone.
   absl::StatusOr<std::shared_ptr<GrpcTransport>> Find(const std::string& job, uint64_t epoch);
 
  private:

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
 #include "cluster/channel.h"
 #include "cluster/lease.h"
 #include "cluster/mutex.h"
@@ -212,9 +211,9 @@ class Sessions {
   absl::Status WhyItEnded(const absl::Status& end, Pulse& pulse, bool too_late) const {
     if (!absl::IsCancelled(end)) return end;
     if (too_late) {
-      return absl::DeadlineExceededError(absl::StrCat(
-          "it does not answer within ", absl::ToDoubleSeconds(absl::FromChrono(options_.patience)),
-          " s"));
+      const std::chrono::duration<double> patience = options_.patience;
+      return absl::DeadlineExceededError(
+          absl::StrCat("it does not answer within ", patience.count(), " s"));
     }
     const std::string silence = pulse.Silence();
     return silence.empty() ? end : absl::UnavailableError(silence);
