@@ -26,7 +26,7 @@ struct EdgeOptions {
   uint64_t epoch = 0;
   int stage = 0;
   std::vector<std::string> addresses;  // of the workers, by stage
-  int credits = 2;               // tensors that this stage makes room for on each incoming edge
+  int credits = 2;               // tensors and records that it has room for on each incoming edge
   int64_t max_tensor_bytes = 0;  // larger ones are refused before anything is allocated
   LeaseTerms lease;              // how soon a silent peer is noticed
 };

@@ -94,8 +94,9 @@ class StageRunner {
   Executor::Boundary boundary_ ABSL_GUARDED_BY(mutex_);
   absl::Status checkpoint_status_ ABSL_GUARDED_BY(mutex_);
 
-  std::atomic<bool> abandoned_{false}, failed_{false};  // failed_: it was told
-  std::thread checkpoint_writer_;  // used by the runner's thread only
+  std::atomic<bool> abandoned_{false};
+  std::atomic<bool> failed_{false};  // and was told
+  std::thread checkpoint_writer_;    // used by the runner's thread only
   std::thread thread_;
 };
 

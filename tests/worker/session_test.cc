@@ -138,8 +138,7 @@ class SessionTest : public ::testing::Test {
                     },
                 .on_welcome = [on_welcome](const Welcome&) { return on_welcome; }};
     thread_ = std::thread([this] {
-      ended_.set_value(
-          RunSessions(options_, &host_, log_.get(), [this] { return stop_.load(); }));
+      ended_.set_value(RunSessions(options_, &host_, log_.get(), [this] { return stop_.load(); }));
     });
   }
   absl::Status End() {
