@@ -122,10 +122,9 @@ class Pulse {
 // in time, or when the pulse stops.
 class Watcher {
  public:
-  Watcher(grpc::ClientContext* context, Pulse* pulse, std::chrono::milliseconds patience,
+  Watcher(grpc::ClientContext* context, Pulse* pulse, double patience,
           const std::function<bool()>& stopping)
-      : welcome_by_(std::chrono::steady_clock::now() + patience),
-        thread_([this, context, pulse, stopping] {
+      : patience_(patience), thread_([this, context, pulse, stopping] {
           while (!done_) {
             if (stopping() || TooLate() || !pulse->Silence().empty()) return context->TryCancel();
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -137,10 +136,14 @@ class Watcher {
   }
 
   void Answered() { answered_ = true; }
-  bool TooLate() const { return !answered_ && std::chrono::steady_clock::now() > welcome_by_; }
+  bool TooLate() const {
+    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - started_;
+    return !answered_ && waited.count() > patience_;
+  }
 
  private:
-  const std::chrono::steady_clock::time_point welcome_by_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const double patience_;
   std::atomic<bool> answered_{false}, done_{false};
   std::thread thread_;
 };
@@ -211,9 +214,8 @@ class Sessions {
   absl::Status WhyItEnded(const absl::Status& end, Pulse& pulse, bool too_late) const {
     if (!absl::IsCancelled(end)) return end;
     if (too_late) {
-      const std::chrono::duration<double> patience = options_.patience;
       return absl::DeadlineExceededError(
-          absl::StrCat("it does not answer within ", patience.count(), " s"));
+          absl::StrCat("it does not answer within ", options_.patience, " s"));
     }
     const std::string silence = pulse.Silence();
     return silence.empty() ? end : absl::UnavailableError(silence);

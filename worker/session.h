@@ -3,7 +3,6 @@
 // coordinator declares it lost) and tries again.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <string>
 
@@ -15,12 +14,12 @@
 
 namespace carousel {
 
-// How long a coordinator may take to answer a worker's hello.
-inline constexpr std::chrono::milliseconds kWelcomePatience{10'000};
+// How long a coordinator may take to answer a worker's hello, seconds.
+inline constexpr double kWelcomePatience = 10;
 
 struct SessionOptions {
   std::string coordinator;  // address
-  std::chrono::milliseconds patience = kWelcomePatience;
+  double patience = kWelcomePatience;
   std::function<absl::StatusOr<Hello>()> hello;  // of each session anew; an error ends the worker
   // Called with the welcome before anything else is handled, e.g. to claim the store for the
   // cluster; an error ends the worker.

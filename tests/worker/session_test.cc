@@ -127,7 +127,7 @@ class SessionTest : public ::testing::Test {
   }
 
   void Run(const std::string& address, absl::Status on_welcome = absl::OkStatus(),
-           std::chrono::milliseconds patience = kWelcomePatience) {
+           double patience = kWelcomePatience) {
     options_ = {.coordinator = address,
                 .patience = patience,
                 .hello =
@@ -233,7 +233,7 @@ TEST_F(SessionTest, AWelcomeThatTheWorkerCannotTakeEndsIt) {
 
 TEST_F(SessionTest, ACoordinatorThatNeverAnswersIsAskedAgain) {
   StrangeServer mute;
-  Run(mute.address, absl::OkStatus(), /*patience=*/std::chrono::milliseconds(200));
+  Run(mute.address, absl::OkStatus(), /*patience=*/0.2);
 
   WaitForLog("cannot attach to the coordinator at " + mute.address +
              ": it does not answer within 0.2 s");
