@@ -171,9 +171,8 @@ absl::Status GenerateText(const WorkerGenerateRequest& request, const InferenceP
   CAROUSEL_ASSIGN_OR_RETURN(const kernels::Buffer reset_memory, backend->Allocate(1));
 
   const std::string& prompt = request.request().prompt();
-  std::vector<int32_t> pending(
-      prompt.size() + 1,
-      ByteTokenizer::kSeparator);  // what stands before every document but the first
+  // The separator stands before every document but the first.
+  std::vector<int32_t> pending(prompt.size() + 1, ByteTokenizer::kSeparator);
   ByteTokenizer::Encode(prompt, pending.data() + 1);
   std::vector<float> logits(job.model().vocab_size());
   Segment segment = {.steps = 1, .batch = 1, .last = false};

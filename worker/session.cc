@@ -212,6 +212,7 @@ class Sessions {
 
   // What a stream's end means: those that were broken off here do not tell by themselves.
   absl::Status WhyItEnded(const absl::Status& end, Pulse& pulse, bool too_late) const {
+    if (end.ok()) return absl::UnavailableError("it has ended the session");
     if (!absl::IsCancelled(end)) return end;
     if (too_late) {
       return absl::DeadlineExceededError(
