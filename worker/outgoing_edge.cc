@@ -49,10 +49,13 @@ void OutgoingEdge::Write() {
   bool open = WriteParcel({.tag = {.kind = OPEN}});
   while (open) {
     const absl::StatusOr<SendQueue::Parcel> parcel = queue_.Take();
-    if (!parcel.ok()) Report(parcel.status());
-    open = parcel.ok() && WriteParcel(*parcel);
+    if (!parcel.ok()) {
+      Report(parcel.status());
+      return context_.TryCancel();  // wakes the reader
+    }
+    open = WriteParcel(*parcel);
   }
-  context_.TryCancel();  // wakes the reader, which reports what broke
+  // The stream is over. The reader hears why, which a cancellation would hide.
 }
 
 bool OutgoingEdge::WriteParcel(const SendQueue::Parcel& parcel) {
