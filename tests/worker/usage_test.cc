@@ -15,9 +15,9 @@ TEST(UsageMessage, AProblemIsToldInItsOwnWords) {
 TEST(UsageMessage, AWordThatIsNotExpectedIsQuotedWithTheFlagThatItIsNearTo) {
   const std::vector<std::string> flags = {"--threads", "--state"};
 
-  EXPECT_EQ(UsageMessage("worker", "parser's words", {"--thread=2", "--x"}, flags),
-            std::string("worker: not expected: \"--thread=2\"; did you mean \"--threads\"?") +
-                kPointer);
+  EXPECT_EQ(
+      UsageMessage("worker", "parser's words", {"--thread=2", "--x"}, flags),
+      std::string("worker: not expected: \"--thread=2\"; did you mean \"--threads\"?") + kPointer);
   EXPECT_EQ(UsageMessage("worker", "parser's words", {"--quite-other"}, flags),
             std::string("worker: not expected: \"--quite-other\"") + kPointer);
   EXPECT_EQ(UsageMessage("worker", "parser's words", {"stray"}, flags),
