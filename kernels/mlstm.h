@@ -73,33 +73,32 @@ struct MlstmState {
   bool empty() const { return c.empty(); }
 };
 
-// q, k: [S * B, NH * DQK], v, h: [S * B, NH * DHV], i, f: [S * B, NH] pre-activations (after a
-// soft-cap, if any). All f32 or all f64; gates are finite.
-struct MlstmForward {
+// What both directions work on. All f32 or all f64; gates are finite.
+struct MlstmOperands {
   MlstmShape shape;
-  Matrix q, k, v;
-  Span i, f;
+  Matrix q, k;    // [S * B, NH * DQK]
+  Matrix v;       // [S * B, NH * DHV]
+  Span i, f;      // [S * B, NH] pre-activations (after a soft-cap, if any)
   Span reset;     // u8 [S, B], or empty: no row is reset
   MlstmState in;  // or empty: the start
-  Span h;
-  Span r;          // [S * B, NH] n . qs, stabilised, kept for backward
-  Span m;          // [S * B, NH] kept for backward
+  // Written by forward, read by backward.
+  Span h;     // [S * B, NH * DHV]
+  Span r, m;  // [S * B, NH] n . qs and m, stabilised
+};
+
+struct MlstmForward : MlstmOperands {
   MlstmState out;  // or empty; may be `in`
 };
 
 // Overwrites the gradients. States are not kept: those before every chunk are computed anew from
 // `in`, into scratch memory of S / L + 1 states a thread.
-struct MlstmBackward {
-  MlstmShape shape;
-  Matrix q, k, v;
-  Span i, f, reset;
-  MlstmState in;    // as forward saw it
-  Span h, r, m;     // as forward left them
+struct MlstmBackward : MlstmOperands {
   Span dh;          // [S * B, NH * DHV]
   MlstmState dout;  // (dC, dn) from the later segment, or empty: zeros
-  Matrix dq, dk, dv;
-  Span di, df;     // [S * B, NH]
-  MlstmState din;  // (dC, dn) for the earlier segment, or empty; zeros where no state was given
+  Matrix dq, dk;    // [S * B, NH * DQK]
+  Matrix dv;        // [S * B, NH * DHV]
+  Span di, df;      // [S * B, NH]
+  MlstmState din;   // (dC, dn) for the earlier segment, or empty; zeros where no state was given
 };
 
 }  // namespace carousel::kernels

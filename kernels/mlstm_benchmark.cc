@@ -53,14 +53,9 @@ class Work {
   }
 
   MlstmBackward Backward() {
-    const MlstmForward forward = Forward();
-    MlstmBackward op;
-    op.shape = shape_;
-    op.q = forward.q, op.k = forward.k, op.v = forward.v, op.i = forward.i, op.f = forward.f;
-    op.reset = forward.reset, op.h = forward.h, op.r = forward.r, op.m = forward.m;
+    MlstmBackward op{Forward()};
     op.dh = At(3);
-    op.dq = {At(9), forward.q.stride}, op.dk = {At(10), forward.k.stride};
-    op.dv = {At(11), forward.v.stride};
+    op.dq = {At(9), op.q.stride}, op.dk = {At(10), op.k.stride}, op.dv = {At(11), op.v.stride};
     op.di = At(12), op.df = At(13);
     return op;
   }

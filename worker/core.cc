@@ -94,8 +94,7 @@ Effects OnWorkEnded(const WorkEnded& ended, WorkerState* state) {
     effects.push_back(LetGo{failure.reason()});
     effects.push_back(Answer{std::move(message)});
   } else if (state->phase == StagePhase::kMeasuring) {
-    state->phase =
-        StagePhase::kNone;  // its answer carries the costs, and is sent by whoever measured
+    state->phase = StagePhase::kNone;  // whoever measured has sent the costs
   } else if (state->phase == StagePhase::kInstalling) {
     state->phase = StagePhase::kInstalled;
     message.mutable_installed()->set_job(ended.job);

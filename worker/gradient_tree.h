@@ -34,8 +34,8 @@ class GradientTree {
 
   Stage* stage_ = nullptr;
   int leaves_ = 1;
-  std::vector<std::vector<kernels::Buffer>>
-      level_;  // [log2(G)][accumulator]: a finished subtree that waits for its right sibling
+  // [log2(G)][accumulator]: a finished subtree that waits for its right sibling.
+  std::vector<std::vector<kernels::Buffer>> level_;
 };
 
 }  // namespace carousel

@@ -89,7 +89,7 @@ absl::StatusOr<std::shared_ptr<GrpcTransport>> TransportRegistry::Find(const std
   for (const auto& transport : transports_) {
     if (transport->options().job == job && transport->options().epoch == epoch) return transport;
   }
-  return absl::FailedPreconditionError(
+  return absl::UnavailableError(
       absl::StrCat("job ", job, ", epoch ", epoch, " is not installed on this worker"));
 }
 

@@ -26,7 +26,7 @@ struct EdgeOptions {
   uint64_t epoch = 0;
   int stage = 0;
   std::vector<std::string> addresses;  // of the workers, by stage
-  int credits = 2;               // tensors that this stage makes room for on each incoming edge
+  int credits = 2;               // tensors and records that it has room for on each incoming edge
   int64_t max_tensor_bytes = 0;  // larger ones are refused before anything is allocated
   LeaseTerms lease;              // how soon a silent peer is noticed
 };
@@ -74,8 +74,8 @@ class TransportRegistry {
  public:
   void Add(std::shared_ptr<GrpcTransport> transport);
   void Remove(const GrpcTransport* transport);
-  // kFailedPrecondition for an epoch that is not (or no longer) installed here: the message is
-  // fenced off.
+  // kUnavailable for an epoch that is not (or no longer) installed here: the message is fenced off,
+  // and to a peer of that epoch this stage is gone.
   absl::StatusOr<std::shared_ptr<GrpcTransport>> Find(const std::string& job, uint64_t epoch);
 
  private:

@@ -22,9 +22,10 @@ absl::Status CheckKernelVersion(const JobSpec& job) {
       "; give the job to workers of the build that it was made with"));
 }
 
-absl::StatusOr<std::vector<UnitCost>> CostsOf(const JobSpec& job, kernels::Backend* backend) {
+absl::StatusOr<std::vector<UnitCost>> CostsOf(const JobSpec& job, kernels::Backend* backend,
+                                              const std::function<bool()>& cancelled) {
   CAROUSEL_RETURN_IF_ERROR(CheckKernelVersion(job));
-  return MeasureUnitCosts(job, backend);
+  return MeasureUnitCosts(job, backend, cancelled);
 }
 
 // Who is silent is for the coordinator to say, who then places no stage on it any more: between
@@ -83,12 +84,19 @@ void WorkerHost::StartWork(std::function<void()> work) {
   });
 }
 
-void WorkerHost::Perform(const BeginMeasuring& effect) {
-  StartWork([this, measure = effect.measure] { Measure(measure); });
+WorkerHost::Flag WorkerHost::NewFlag() {
+  let_go_ = std::make_shared<std::atomic<bool>>(false);
+  return let_go_;
 }
 
-void WorkerHost::Measure(const carousel::Measure& measure) {
-  absl::StatusOr<std::vector<UnitCost>> costs = CostsOf(measure.spec(), p_.backend);
+void WorkerHost::Perform(const BeginMeasuring& effect) {
+  StartWork([this, measure = effect.measure, let_go = NewFlag()] { Measure(measure, let_go); });
+}
+
+void WorkerHost::Measure(const carousel::Measure& measure, const Flag& let_go) {
+  absl::StatusOr<std::vector<UnitCost>> costs =
+      CostsOf(measure.spec(), p_.backend, [let_go] { return let_go->load(); });
+  if (*let_go) return;
   if (costs.ok()) {
     WorkerMessage message;
     message.mutable_measured()->set_job(measure.job());
@@ -100,13 +108,14 @@ void WorkerHost::Measure(const carousel::Measure& measure) {
 }
 
 void WorkerHost::Perform(const BeginInstalling& effect) {
-  let_go_ = std::make_shared<std::atomic<bool>>(false);
-  StartWork([this, install = effect.install, let_go = let_go_] { InstallStage(install, let_go); });
+  StartWork(
+      [this, install = effect.install, let_go = NewFlag()] { InstallStage(install, let_go); });
 }
 
 void WorkerHost::InstallStage(const Install& install, const Flag& let_go) {
   const Plan& plan = install.plan();
   absl::StatusOr<std::unique_ptr<StageRunner>> runner = BuildRunner(install, let_go);
+  if (*let_go) return;
   if (runner.ok()) {
     MutexLock lock(&mutex_);
     if (state_.phase == StagePhase::kInstalling && state_.job == plan.job() &&
@@ -155,7 +164,7 @@ void WorkerHost::Perform(const AskBoundary& effect) {
 }
 
 void WorkerHost::Perform(const LetGo& effect) {
-  if (let_go_ != nullptr) *let_go_ = true;
+  if (const Flag let_go = std::exchange(let_go_, nullptr); let_go != nullptr) *let_go = true;
   if (runner_ == nullptr) return;
   log_.Write(LogLevel::kInfo, runner_->job(), absl::StrCat("lets its stage go: ", effect.reason));
   runner_->Abandon(effect.reason);

@@ -57,7 +57,8 @@ class WorkerHost {
   void Perform(const Answer& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   using Flag = std::shared_ptr<std::atomic<bool>>;
-  void Measure(const carousel::Measure& measure);
+  Flag NewFlag() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Measure(const carousel::Measure& measure, const Flag& let_go);
   void InstallStage(const Install& install, const Flag& let_go);
   absl::StatusOr<std::unique_ptr<StageRunner>> BuildRunner(const Install& install,
                                                            const Flag& let_go);
@@ -76,7 +77,7 @@ class WorkerHost {
   mutable Mutex mutex_;  // of what the stage is; no store and no device under it
   WorkerState state_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<StageRunner> runner_ ABSL_GUARDED_BY(mutex_);
-  Flag let_go_ ABSL_GUARDED_BY(mutex_);  // breaks off the installation under way
+  Flag let_go_ ABSL_GUARDED_BY(mutex_);  // breaks off the newest measurement or installation
   std::thread work_ ABSL_GUARDED_BY(mutex_);
 };
 

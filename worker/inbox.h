@@ -23,12 +23,12 @@ namespace carousel {
 // later, but never those of another edge, which may be wanted first.
 class Inbox {
  public:
-  // `credits`: tensors that it has room for on each edge.
+  // `credits`: tensors and records that it has room for on each edge.
   Inbox(kernels::Backend* backend, int stage, int credits);
 
-  // A whole tensor from a stage. `consumed` is called, on any thread, once its place here is free
-  // again: the sender gets its credit back. An arrival without a credit fails the inbox, and so
-  // does one with another tag or size than the wish that is next.
+  // A whole tensor or record from a stage. `consumed` is called, on any thread, once its place here
+  // is free again: the sender gets its credit back. An arrival without a credit fails the inbox,
+  // and so does one with another tag or size than the wish that is next.
   void Deliver(int from_stage, const Tag& tag, std::string bytes, std::function<void()> consumed);
 
   kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span,

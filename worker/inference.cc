@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/data/dataset.h"
+#include "cluster/data/dataset_manifest.h"
 #include "cluster/data/tokenizer.h"
 #include "cluster/status_macros.h"
 #include "worker/job_terms.h"
@@ -53,18 +54,50 @@ absl::StatusOr<std::unique_ptr<Model>> LoadModel(const Request& request,
   return model;
 }
 
-// The held-out blocks that the request asks for.
-absl::StatusOr<BatchReader> OpenHeldOut(const WorkerEvaluateRequest& request) {
+// The job, on the dataset that the request names, if it does.
+JobSpec JobOf(const WorkerEvaluateRequest& request) {
   JobSpec job = request.spec();
-  const std::string& other = request.request().dataset();
-  if (!other.empty()) {
-    job.mutable_data()->clear_synthetic();
-    job.mutable_data()->set_dataset(other);
+  if (request.request().dataset().empty()) return job;
+  job.mutable_data()->clear_synthetic();
+  job.mutable_data()->set_dataset(request.request().dataset());
+  return job;
+}
+
+// The held-out blocks of its dataset, which is the one that it was trained on or `another`.
+absl::StatusOr<BatchReader> OpenHeldOut(const JobSpec& job, bool another) {
+  const auto opened = Dataset::Open(job.data());
+  if (!another && absl::IsNotFound(opened.status())) {
+    return absl::NotFoundError(absl::StrCat(
+        opened.status().message(),
+        "; if the job's dataset lies elsewhere now, name the place with --dataset DIR"));
   }
-  CAROUSEL_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, Dataset::Open(job.data()));
-  CAROUSEL_RETURN_IF_ERROR(other.empty() ? CheckDataset(*dataset, job)
-                                         : CheckVocabulary(*dataset, job));
+  CAROUSEL_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, opened);
+  CAROUSEL_RETURN_IF_ERROR(another ? CheckVocabulary(*dataset, job) : CheckDataset(*dataset, job));
   return BatchReader::ForEvaluation(std::move(dataset), job.data());
+}
+
+// Whether the model's tokens are text: kFailedPrecondition if they are not, or if the dataset,
+// which alone knows, is gone.
+absl::Status CheckTokensAreText(const JobSpec& job) {
+  const DataSpec& data = job.data();
+  if (!data.has_synthetic()) {
+    const absl::Status known = ReadManifest(data.dataset()).status();
+    if (!known.ok()) {
+      const std::string why = absl::IsNotFound(known)
+                                  ? "is no longer there"
+                                  : absl::StrCat("cannot be read (", known.message(), ")");
+      return absl::FailedPreconditionError(absl::StrCat(
+          "data.dataset: ", data.dataset(), " ", why,
+          ", and only it says whether this model's tokens are bytes of text; bring the folder back "
+          "to this path or, unless the job is done, name where it lies now: `carousel resume JOB "
+          "--dataset DIR`"));
+    }
+  }
+  CAROUSEL_RETURN_IF_ERROR(CheckTokensAreBytes(data));
+  if (job.model().vocab_size() >= ByteTokenizer::kVocabulary) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "model.vocab_size: ", job.model().vocab_size(), " tokens are fewer than the ",
+      ByteTokenizer::kVocabulary, " of text in bytes: this model was trained on other tokens"));
 }
 
 EvaluateProgress ProgressOf(int64_t step, double loss_sum, int64_t tokens, int64_t bytes,
@@ -86,8 +119,9 @@ EvaluateProgress ProgressOf(int64_t step, double loss_sum, int64_t tokens, int64
 
 absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, const InferenceParts& parts,
                                 const std::function<bool(const EvaluateProgress&)>& progress) {
-  const JobSpec& job = request.spec();
-  CAROUSEL_ASSIGN_OR_RETURN(const BatchReader reader, OpenHeldOut(request));
+  const JobSpec job = JobOf(request);
+  const bool another = !request.request().dataset().empty();
+  CAROUSEL_ASSIGN_OR_RETURN(const BatchReader reader, OpenHeldOut(job, another));
   StageCapacity capacity = CapacityOf(job, /*slots=*/1, /*segments=*/1);
   capacity.backward = false;
   CAROUSEL_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model,
@@ -104,7 +138,7 @@ absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, const Infe
   stage.ResetStepCounters();
   for (int64_t first = 0; first < reader.windows() && tokens < limit; first += capacity.batch) {
     MicroBatch batch;
-    CAROUSEL_RETURN_IF_ERROR(reader.Read(first, capacity.batch, &batch));
+    CAROUSEL_RETURN_IF_ERROR(ReadSequences(reader, job, first, capacity.batch, &batch));
     tokens += batch.predicted;
     bytes += batch.predicted_bytes;
     inputs.Load(0, std::move(batch));
@@ -122,12 +156,7 @@ absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, const Infe
 absl::Status GenerateText(const WorkerGenerateRequest& request, const InferenceParts& parts,
                           const std::function<bool(const std::string&)>& text) {
   const JobSpec& job = request.spec();
-  CAROUSEL_RETURN_IF_ERROR(CheckTokensAreBytes(job.data()));
-  if (job.model().vocab_size() < ByteTokenizer::kVocabulary) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "model.vocab_size: ", job.model().vocab_size(), " tokens are fewer than the ",
-        ByteTokenizer::kVocabulary, " of text in bytes: this model was trained on other tokens"));
-  }
+  CAROUSEL_RETURN_IF_ERROR(CheckTokensAreText(job));
   // One step of one sequence at a time; two borders, because a step reads one and writes the other.
   StageCapacity capacity = CapacityOf(job, 1, 1);
   capacity.sequence_length = 1;
@@ -142,9 +171,8 @@ absl::Status GenerateText(const WorkerGenerateRequest& request, const InferenceP
   CAROUSEL_ASSIGN_OR_RETURN(const kernels::Buffer reset_memory, backend->Allocate(1));
 
   const std::string& prompt = request.request().prompt();
-  std::vector<int32_t> pending(
-      prompt.size() + 1,
-      ByteTokenizer::kSeparator);  // what stands before every document but the first
+  // The separator stands before every document but the first.
+  std::vector<int32_t> pending(prompt.size() + 1, ByteTokenizer::kSeparator);
   ByteTokenizer::Encode(prompt, pending.data() + 1);
   std::vector<float> logits(job.model().vocab_size());
   Segment segment = {.steps = 1, .batch = 1, .last = false};

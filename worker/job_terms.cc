@@ -8,6 +8,7 @@
 #include "cluster/status_macros.h"
 
 namespace carousel {
+
 absl::Status CheckVocabulary(const Dataset& dataset, const JobSpec& job) {
   if (dataset.vocabulary() <= job.model().vocab_size()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
@@ -51,12 +52,21 @@ absl::StatusOr<BatchReader> OpenTrainingData(const JobSpec& job) {
   return BatchReader::ForTraining(std::move(dataset), job.data());
 }
 
+absl::Status ReadSequences(const BatchReader& reader, const JobSpec& job, int64_t first,
+                           int64_t count, MicroBatch* batch) {
+  const absl::Status read = reader.Read(first, count, batch);
+  if (read.ok()) return read;
+  return absl::Status(read.code(),
+                      absl::StrCat("data.dataset: ", read.message(), "; `carousel data verify ",
+                                   job.data().dataset(), "` says what is wrong with it"));
+}
+
 absl::StatusOr<MicroBatch> ReadMicroBatch(const BatchReader& reader, const JobSpec& job,
                                           int64_t step, int index) {
   const int64_t size = job.numerics().micro_batch_size();
   MicroBatch batch;
-  CAROUSEL_RETURN_IF_ERROR(
-      reader.Read(FirstSequence(step, job.data().batch_size(), index, size), size, &batch));
+  CAROUSEL_RETURN_IF_ERROR(ReadSequences(
+      reader, job, FirstSequence(step, job.data().batch_size(), index, size), size, &batch));
   return batch;
 }
 

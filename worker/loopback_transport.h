@@ -11,8 +11,8 @@
 namespace carousel {
 
 // One transport for each stage, stage k on backends[k]; they refer to each other and share their
-// lives. Each may be used by its own thread. `credits`: tensors that a stage makes room for on each
-// incoming edge.
+// lives. Each may be used by its own thread. `credits`: tensors and records that a stage makes room
+// for on each incoming edge.
 std::vector<std::unique_ptr<Transport>> NewLoopbackTransports(
     const std::vector<kernels::Backend*>& backends, int credits = 2);
 

@@ -42,8 +42,8 @@ struct StageCapacity {
   int64_t sequence_length = 0;  // S of a whole micro-batch
   int64_t batch = 0;            // B
   int slots = 1;                // micro-batches alive at once
-  int borders =
-      1;  // segment borders whose carried state is kept per slot: segments - 1, at least 1
+  // Segment borders whose carried state is kept for each slot: segments - 1, at least 1.
+  int borders = 1;
   int64_t chunk = 64;  // L
   kernels::DType dtype = kernels::DType::kF32;
   bool backward = true;  // false: forward only, without moments, gradients and what they need

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/channel.h"
+#include "cluster/rpc_status.h"
 #include "worker/lost_peer.h"
 
 namespace carousel {
@@ -48,10 +49,13 @@ void OutgoingEdge::Write() {
   bool open = WriteParcel({.tag = {.kind = OPEN}});
   while (open) {
     const absl::StatusOr<SendQueue::Parcel> parcel = queue_.Take();
-    if (!parcel.ok()) Report(parcel.status());
-    open = parcel.ok() && WriteParcel(*parcel);
+    if (!parcel.ok()) {
+      Report(parcel.status());
+      return context_.TryCancel();  // wakes the reader
+    }
+    open = WriteParcel(*parcel);
   }
-  context_.TryCancel();  // wakes the reader, which reports what broke
+  // The stream is over. The reader hears why, which a cancellation would hide.
 }
 
 bool OutgoingEdge::WriteParcel(const SendQueue::Parcel& parcel) {
@@ -79,10 +83,23 @@ bool OutgoingEdge::WriteParcel(const SendQueue::Parcel& parcel) {
 void OutgoingEdge::ReadCredits() {
   Credit credit;
   while (stream_->Read(&credit)) queue_.AddCredits(credit.tensors());
-  const grpc::Status status = stream_->Finish();
-  Report(LostStageError(
-      to_stage_, absl::StrCat("the edge from stage ", options_.stage, " to stage ", to_stage_, " (",
-                              options_.addresses[to_stage_], ") broke: ", status.error_message())));
+  Report(WhyItBroke(FromGrpcStatus(stream_->Finish())));
+}
+
+// Only these ends say that the peer is gone; with any other it has refused what it was sent.
+absl::Status OutgoingEdge::WhyItBroke(const absl::Status& end) const {
+  const std::string message =
+      absl::StrCat("the edge from stage ", options_.stage, " to stage ", to_stage_, " (",
+                   options_.addresses[to_stage_], ") broke: ", end.message());
+  switch (end.code()) {
+    case absl::StatusCode::kOk:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kUnknown:
+      return LostStageError(to_stage_, message);
+    default:
+      return absl::Status(end.code(), message);
+  }
 }
 
 void OutgoingEdge::Report(const absl::Status& status) {

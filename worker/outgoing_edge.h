@@ -15,7 +15,8 @@ namespace carousel {
 
 // Two threads of its own: one writes frames as credits allow, one reads credits; both sleep while
 // there is nothing to do. A stream that broke, or a tensor whose content never came, calls `broken`
-// once, with a status that names the peer resp. the device's error. Thread-safe.
+// once: with a LostStageError if the peer is gone, with the peer's own status if it has refused
+// what it was sent, with the device's error. Thread-safe.
 class OutgoingEdge {
  public:
   OutgoingEdge(kernels::Backend* backend, const EdgeOptions& options, int to_stage,
@@ -28,6 +29,7 @@ class OutgoingEdge {
  private:
   void Write();
   void ReadCredits();
+  absl::Status WhyItBroke(const absl::Status& end) const;
   bool WriteParcel(const SendQueue::Parcel& parcel);
   void Report(const absl::Status& status);
 

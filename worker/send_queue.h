@@ -3,7 +3,8 @@
 //
 // A tensor stays on the device until it is next; then it is copied to the host and waits there for
 // a credit. So of an edge at most one tensor lies on this side's host, and at most `credits` on the
-// other side's, however far the sender's operations are ahead.
+// other side's, however far the sender's operations are ahead. Records need a credit as tensors do,
+// and lie on this side's host until they have one; there is one a step.
 #pragma once
 
 #include <deque>

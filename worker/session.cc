@@ -85,34 +85,48 @@ class HeartbeatSender {
 // welcome. The session's own cannot be told any more: its terms were fixed before the welcome came.
 class Pulse {
  public:
+  // Begins to connect; returns at once.
   void Start(const std::string& address, const LeaseTerms& lease) {
-    auto channel = OpenChannel(address, {.lease = lease});
-    const auto patience = std::chrono::milliseconds(static_cast<int>(lease.stop_after * 1000));
-    beats_ = channel->WaitForConnected(std::chrono::system_clock::now() + patience);
     MutexLock lock(&mutex_);
-    channel_ = std::move(channel);
+    channel_ = OpenChannel(address, {.lease = lease});
+    stop_after_ = lease.stop_after;
+    started_ = std::chrono::steady_clock::now();
   }
-  // It was there and is no more.
-  bool Stopped() {
+
+  // Why the coordinator counts as silent, or empty as long as it does not: its pings ended, or the
+  // connection for them did not come about in the time after which a worker stops.
+  std::string Silence() {
     MutexLock lock(&mutex_);
-    if (channel_ == nullptr) return false;
-    beats_ = beats_ && channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
-    return !beats_;
+    if (channel_ == nullptr || !silence_.empty()) return silence_;
+    const bool ready = channel_->GetState(/*try_to_connect=*/!beats_) == GRPC_CHANNEL_READY;
+    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - started_;
+    if (beats_ && !ready) {
+      silence_ = "it answers no pings";
+    } else if (!ready && waited.count() > stop_after_) {
+      silence_ = absl::StrCat("it takes no connection for pings within ", stop_after_, " s");
+    }
+    beats_ = ready;
+    return silence_;
   }
 
  private:
   Mutex mutex_;
   std::shared_ptr<grpc::Channel> channel_ ABSL_GUARDED_BY(mutex_);
-  std::atomic<bool> beats_{false};
+  double stop_after_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::chrono::steady_clock::time_point started_ ABSL_GUARDED_BY(mutex_);
+  bool beats_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string silence_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Ends the stream, in which a read waits, when the process is asked to stop or the pulse stops.
+// Ends the stream, in which a read waits, when the process is asked to stop, when no welcome comes
+// in time, or when the pulse stops.
 class Watcher {
  public:
-  Watcher(grpc::ClientContext* context, Pulse* pulse, const std::function<bool()>& stopping)
-      : thread_([this, context, pulse, stopping] {
+  Watcher(grpc::ClientContext* context, Pulse* pulse, double patience,
+          const std::function<bool()>& stopping)
+      : patience_(patience), thread_([this, context, pulse, stopping] {
           while (!done_) {
-            if (stopping() || pulse->Stopped()) return context->TryCancel();
+            if (stopping() || TooLate() || !pulse->Silence().empty()) return context->TryCancel();
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
           }
         }) {}
@@ -121,8 +135,16 @@ class Watcher {
     thread_.join();
   }
 
+  void Answered() { answered_ = true; }
+  bool TooLate() const {
+    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - started_;
+    return !answered_ && waited.count() > patience_;
+  }
+
  private:
-  std::atomic<bool> done_{false};
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const double patience_;
+  std::atomic<bool> answered_{false}, done_{false};
   std::thread thread_;
 };
 
@@ -162,26 +184,42 @@ class Sessions {
     grpc::ClientContext context;
     const std::shared_ptr<Stream> stream = stub->Attach(&context);
     Pulse pulse;
-    const Watcher watcher(&context, &pulse, stopping_);
+    Watcher watcher(&context, &pulse, options_.patience, stopping_);
     const auto writer = std::make_shared<Writer>(stream);
     writer->Write(first);
 
     Ending ending;
     CoordinatorMessage message;
-    if (stream->Read(&message) && message.has_welcome()) {
+    const bool answered = stream->Read(&message);
+    const bool too_late = !answered && watcher.TooLate();
+    watcher.Answered();
+    if (message.has_welcome()) {
       ending.why = options_.on_welcome(message.welcome());
       ending.attached = ending.why.ok();
       ending.for_good = !ending.attached;
       if (ending.attached) Serve(message.welcome(), stream.get(), writer, &pulse);
+    } else if (answered) {
+      ending.why = absl::InternalError("its first message is no welcome");
     }
-    // Not if the coordinator has ended it: a cancellation would hide why.
-    if (ending.for_good) context.TryCancel();
-    const grpc::Status status = stream->Finish();
-    if (ending.for_good) return ending;
-    ending.for_good = status.error_code() == grpc::StatusCode::FAILED_PRECONDITION;
-    const bool silent = status.error_code() == grpc::StatusCode::CANCELLED && pulse.Stopped();
-    ending.why = silent ? absl::UnavailableError("it answers no pings") : FromGrpcStatus(status);
+    // A stream that it has ended says why; a cancellation would hide it.
+    if (!ending.why.ok()) context.TryCancel();
+    const absl::Status end = FromGrpcStatus(stream->Finish());
+    if (!ending.why.ok()) return ending;
+    ending.for_good = absl::IsFailedPrecondition(end);
+    ending.why = WhyItEnded(end, pulse, too_late);
     return ending;
+  }
+
+  // What a stream's end means: those that were broken off here do not tell by themselves.
+  absl::Status WhyItEnded(const absl::Status& end, Pulse& pulse, bool too_late) const {
+    if (end.ok()) return absl::UnavailableError("it has ended the session");
+    if (!absl::IsCancelled(end)) return end;
+    if (too_late) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("it does not answer within ", options_.patience, " s"));
+    }
+    const std::string silence = pulse.Silence();
+    return silence.empty() ? end : absl::UnavailableError(silence);
   }
 
   void Serve(const Welcome& welcome, Stream* stream, const std::shared_ptr<Writer>& writer,

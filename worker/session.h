@@ -14,8 +14,12 @@
 
 namespace carousel {
 
+// How long a coordinator may take to answer a worker's hello, seconds.
+inline constexpr double kWelcomePatience = 10;
+
 struct SessionOptions {
-  std::string coordinator;                       // address
+  std::string coordinator;  // address
+  double patience = kWelcomePatience;
   std::function<absl::StatusOr<Hello>()> hello;  // of each session anew; an error ends the worker
   // Called with the welcome before anything else is handled, e.g. to claim the store for the
   // cluster; an error ends the worker.
@@ -24,7 +28,8 @@ struct SessionOptions {
 
 // Runs sessions one after the other until `stopping` says so or the coordinator refuses this worker
 // for good (kFailedPrecondition: another cluster's store, another version): then returns that
-// refusal. Why it is out of contact is logged once, and again when the reason changes. One thread.
+// refusal. One that does not answer in time, or answers with anything but a welcome, is asked
+// again. Why it is out of contact is logged once, and again when the reason changes. One thread.
 absl::Status RunSessions(const SessionOptions& options, WorkerHost* host, Log* log,
                          const std::function<bool()>& stopping);
 

@@ -125,13 +125,7 @@ void StageRunner::Run() {
   const absl::Status written = FinishCheckpoint();
   if (status.ok()) status = written;
   if (abandoned_) return;
-  if (!status.ok()) {
-    // A refused step is the last stage's decision, which may still be on its way to the others; any
-    // other failure must end their waiting.
-    if (!absl::IsAborted(status)) transport_->Abort(status);
-    SendFailure(status);
-    return;
-  }
+  if (!status.ok()) return Fail(status);
   WorkerMessage message;
   message.mutable_stopped()->set_job(job());
   message.mutable_stopped()->set_epoch(epoch());
@@ -210,8 +204,7 @@ void StageRunner::WriteCheckpoint(const Snapshot& snapshot) {
       MutexLock lock(&mutex_);
       checkpoint_status_ = failed;
     }
-    transport_->Abort(failed);  // a step may take long, and its work would be lost
-    return;
+    return Fail(failed);  // a step may take long, and its work would be lost
   }
   WorkerMessage message;
   Prepared& prepared = *message.mutable_prepared();
@@ -232,6 +225,16 @@ absl::Status StageRunner::FinishCheckpoint() {
 absl::Status StageRunner::CheckpointStatus() {
   MutexLock lock(&mutex_);
   return checkpoint_status_;
+}
+
+// The cause goes first: a neighbour that sees its edges break takes this worker for lost, and the
+// coordinator waits only so long for a better explanation.
+void StageRunner::Fail(const absl::Status& status) {
+  if (abandoned_ || failed_.exchange(true)) return;
+  SendFailure(status);
+  // A refused step is the last stage's decision, which may still be on its way to the others; any
+  // other failure must end their waiting.
+  if (!absl::IsAborted(status)) transport_->Abort(status);
 }
 
 void StageRunner::SendFailure(const absl::Status& status) {

@@ -46,7 +46,8 @@ class StageRunner {
   ~StageRunner();  // Abandon, then waits for the thread and the device
 
   // Runs steps from here on, on a thread of its own: StepReport after each, Prepared after each
-  // checkpoint, Stopped or StageFailure last. A checkpoint that cannot be written ends it at once.
+  // checkpoint, Stopped or one StageFailure at the end. A checkpoint that cannot be written is such
+  // a failure, told at once; a report of the step under way may follow it.
   void Start();
 
   // The last stage puts this into its next decision. Asking twice is asking once.
@@ -74,6 +75,7 @@ class StageRunner {
   void WriteCheckpoint(const Snapshot& snapshot);
   absl::Status FinishCheckpoint();
   absl::Status CheckpointStatus();
+  void Fail(const absl::Status& status);
   void SendFailure(const absl::Status& status);
 
   bool last_stage() const { return install_.stage() + 1 == install_.plan().stages_size(); }
@@ -93,7 +95,8 @@ class StageRunner {
   absl::Status checkpoint_status_ ABSL_GUARDED_BY(mutex_);
 
   std::atomic<bool> abandoned_{false};
-  std::thread checkpoint_writer_;  // used by the runner's thread only
+  std::atomic<bool> failed_{false};  // and was told
+  std::thread checkpoint_writer_;    // used by the runner's thread only
   std::thread thread_;
 };
 

@@ -1,11 +1,14 @@
 // Transport: one of the four doors to the world. Edges between the stages of one plan: tensors by
 // device span and event, small records as bytes.
 //
-// Tensors of a directed edge (from, to) arrive in the order in which they were sent; the receiver
-// asks for them in that order by the tag that it expects, and a tag, size, epoch or checksum that
-// differs is an error, never a search. A receiver makes room for a fixed number of tensors
-// (credits); a sender's tensors stay where they are until there is room, so memory is bounded by
-// the plan.
+// What is sent on a directed edge (from, to), tensors and records alike, arrives in the order in
+// which it was sent; the receiver asks for it in that order by the tag that it expects, and a tag,
+// size, epoch or checksum that differs is an error, never a search.
+//
+// A receiver makes room for a fixed number of tensors and records (credits), and nothing leaves
+// without a credit. On the sender's side tensors stay on the device until they are next; the next
+// one waits for its credit on the host. Records wait on the host, but there is one a step and edge.
+// So memory is bounded by the plan.
 //
 // Loopback (stages in one process) and gRPC stand behind it; NCCL will.
 #pragma once
@@ -48,8 +51,8 @@ class Transport {
   virtual kernels::Event Recv(int from_stage, const Tag& tag, kernels::Span span,
                               const kernels::Event& free) = 0;
 
-  // The same for a small record that lives on the host: SendBytes hands it over in order and never
-  // blocks, ReceiveBytes blocks until the record is there.
+  // The same for a small record that lives on the host: SendBytes keeps it until there is room and
+  // never blocks, ReceiveBytes blocks until the record is there.
   virtual absl::Status SendBytes(int to_stage, const Tag& tag, std::string bytes) = 0;
   virtual absl::StatusOr<std::string> ReceiveBytes(int from_stage, const Tag& tag) = 0;
 

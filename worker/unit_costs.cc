@@ -15,12 +15,16 @@ namespace {
 
 constexpr int kRounds = 3;  // counted, after one that is not
 
-double MedianSeconds(Stage& stage, const std::function<void()>& run) {
+using Cancelled = std::function<bool()>;
+
+absl::StatusOr<double> MedianSeconds(Stage& stage, const std::function<void()>& run,
+                                     const Cancelled& cancelled) {
   std::vector<double> seconds;
   for (int round = 0; round <= kRounds; ++round) {
+    if (cancelled && cancelled()) return absl::CancelledError("the measurement is not wanted");
     const auto start = std::chrono::steady_clock::now();
     run();
-    (void)stage.backend().Record(stage.stream()).Wait();
+    CAROUSEL_RETURN_IF_ERROR(stage.backend().Record(stage.stream()).Wait());
     if (round > 0)
       seconds.push_back(
           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -30,7 +34,8 @@ double MedianSeconds(Stage& stage, const std::function<void()>& run) {
 }
 
 absl::StatusOr<UnitCost> MeasureUnit(const JobSpec& job, const ModelLayout& layout, int unit,
-                                     kernels::Backend* backend, MicroBatch rows) {
+                                     kernels::Backend* backend, MicroBatch rows,
+                                     const Cancelled& cancelled) {
   const kernels::OwnedStream owned(backend);
   const kernels::Stream stream = owned.get();
   const StageOptions options = {.model = &job.model(),
@@ -50,17 +55,24 @@ absl::StatusOr<UnitCost> MeasureUnit(const JobSpec& job, const ModelLayout& layo
       backend->Enqueue(stream, kernels::RandomInit{
                                    .kind = kernels::InitKind::kNormal, .a = 1, .seed = 1, .x = x});
   }
+  const auto seconds = [&](const std::function<void()>& run) {
+    return MedianSeconds(*stage, run, cancelled);
+  };
+  CAROUSEL_ASSIGN_OR_RETURN(const double forward, seconds([&] { stage->Forward(segment); }));
+  CAROUSEL_ASSIGN_OR_RETURN(const double backward, seconds([&] { stage->BackwardInput(segment); }));
+  CAROUSEL_ASSIGN_OR_RETURN(const double weight, seconds([&] { stage->BackwardWeight(segment); }));
   UnitCost cost;
-  cost.set_forward(MedianSeconds(*stage, [&] { stage->Forward(segment); }));
-  cost.set_backward(MedianSeconds(*stage, [&] { stage->BackwardInput(segment); }));
-  cost.set_weight_gradient(MedianSeconds(*stage, [&] { stage->BackwardWeight(segment); }));
+  cost.set_forward(forward);
+  cost.set_backward(backward);
+  cost.set_weight_gradient(weight);
   return cost;
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<UnitCost>> MeasureUnitCosts(const JobSpec& job,
-                                                       kernels::Backend* backend) {
+                                                       kernels::Backend* backend,
+                                                       const Cancelled& cancelled) {
   const ModelLayout layout = LayOut(job.model());
   CAROUSEL_ASSIGN_OR_RETURN(const BatchReader reader, OpenTrainingData(job));
   std::map<UnitKind, UnitCost> by_kind;
@@ -71,7 +83,7 @@ absl::StatusOr<std::vector<UnitCost>> MeasureUnitCosts(const JobSpec& job,
       CAROUSEL_ASSIGN_OR_RETURN(MicroBatch rows,
                                 ReadMicroBatch(reader, job, /*step=*/0, /*index=*/0));
       CAROUSEL_ASSIGN_OR_RETURN(by_kind[kind], MeasureUnit(job, layout, static_cast<int>(unit),
-                                                           backend, std::move(rows)));
+                                                           backend, std::move(rows), cancelled));
     }
     costs.push_back(by_kind[kind]);
   }

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/channel.h"
@@ -25,11 +26,14 @@
 #include "worker/host.h"
 #include "worker/service.h"
 #include "worker/session.h"
+#include "worker/usage.h"
 #include "worker/worker_flags.h"
 #include "worker/worker_id.h"
 
 namespace carousel {
 namespace {
+
+constexpr int kMaxMessageBytes = 64 << 20;  // frames are 1 MiB; a manifest may be more
 
 volatile std::sig_atomic_t stop_requested = 0;
 void RequestStop(int) { stop_requested = 1; }
@@ -46,8 +50,7 @@ absl::StatusOr<Server> Listen(const std::string& listen, WorkerService* service)
   grpc::ServerBuilder builder;
   builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(service);
-  builder.SetMaxReceiveMessageSize(
-      64 << 20);  // frames are 1 MiB; a manifest of the largest models is not
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   AcceptPings(&builder);
   Server server = {.server = builder.BuildAndStart()};
@@ -91,7 +94,6 @@ absl::StatusOr<Hello> WithStore(Hello hello, const Store& store, const ShardStor
 }
 
 absl::Status RunWorker(const WorkerFlags& flags) {
-  CAROUSEL_RETURN_IF_ERROR(CheckFlags(flags));
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<Log> log, Log::Open({}));
   const std::string folder = flags.state;
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenRocksDbStore(folder));
@@ -124,6 +126,45 @@ absl::Status RunWorker(const WorkerFlags& flags) {
   return status;
 }
 
+void AddFlags(CLI::App* app, WorkerFlags* flags) {
+  app->add_option("--coordinator", flags->coordinator, "address of the coordinator")
+      ->option_text("HOST:PORT REQUIRED");
+  app->add_option("--state", flags->state, "folder of this worker's store; made if it is missing")
+      ->option_text("DIR REQUIRED");
+  app->add_option("--listen", flags->listen,
+                  "address for other workers and the coordinator, as they reach it; port 0 takes a "
+                  "free one")
+      ->option_text("HOST:PORT [" + flags->listen + "]");
+  app->add_option("--threads", flags->threads,
+                  "threads that compute, at most 1024; 1 is best when a machine runs as many "
+                  "workers as it has cores")
+      ->option_text("N [" + std::to_string(flags->threads) + "]")
+      ->check(CLI::Range(1, 1024));
+  app->add_option("--backend", flags->backend,
+                  "cpu, or test: a CPU that behaves like a device, slowly")
+      ->option_text("NAME [" + flags->backend + "]")
+      ->check(CLI::IsMember({"cpu", "test"}));
+  app->add_flag("--serve-only,--serve_only", flags->serve_only,
+                "serve the shards of earlier runs, take no stage");
+  app->add_flag("--insecure", flags->insecure,
+                "allow --listen beyond loopback, without encryption or authentication");
+  app->set_version_flag("--version", "worker " + std::string(kVersion));
+}
+
+std::vector<std::string> FlagsOf(const CLI::App& app) {
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  }
+  return flags;
+}
+
+int ReportUsage(const std::string& problem, const CLI::App& app) {
+  const std::string message = UsageMessage("worker", problem, app.remaining(), FlagsOf(app));
+  std::fprintf(stderr, "%s\n", message.c_str());
+  return 2;
+}
+
 }  // namespace
 }  // namespace carousel
 
@@ -133,27 +174,16 @@ int main(int argc, char** argv) {
       "Offers this machine to a coordinator, until SIGTERM.\n\n"
       "  worker --coordinator 127.0.0.1:7070 --state /var/lib/carousel/worker",
       "worker");
-  app.add_option("--coordinator", flags.coordinator, "address of the coordinator, host:port");
-  app.add_option("--state", flags.state, "folder of this worker's store; made if it is missing");
-  app.add_option("--listen", flags.listen,
-                 "address for other workers and the coordinator, as they reach it; port 0 takes a "
-                 "free one");
-  app.add_option("--threads", flags.threads,
-                 "threads that compute; 1 is best when a machine runs as many workers as it has "
-                 "cores")
-      ->check(CLI::Range(1, 1024));
-  app.add_option("--backend", flags.backend,
-                 "cpu, or test: a CPU that behaves like a device, slowly")
-      ->check(CLI::IsMember({"cpu", "test"}));
-  app.add_flag("--serve-only,--serve_only", flags.serve_only,
-               "serve the shards of earlier runs, take no stage");
-  app.add_flag("--insecure", flags.insecure,
-               "allow --listen beyond loopback, without encryption or authentication");
+  carousel::AddFlags(&app, &flags);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return carousel::ReportUsage(error.what(), app);
   }
+  if (const absl::Status wrong = carousel::CheckFlags(flags); !wrong.ok())
+    return carousel::ReportUsage(std::string(wrong.message()), app);
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // errors come back as statuses
   std::signal(SIGTERM, carousel::RequestStop);
   std::signal(SIGINT, carousel::RequestStop);
@@ -161,5 +191,5 @@ int main(int argc, char** argv) {
   const absl::Status status = carousel::RunWorker(flags);
   if (status.ok()) return 0;
   std::fprintf(stderr, "worker: %s\n", std::string(status.message()).c_str());
-  return absl::IsInvalidArgument(status) ? 2 : 1;
+  return 1;
 }

@@ -61,8 +61,7 @@ struct Series {
 // The operands of one head of one sequence.
 template <class T>
 struct Head {
-  template <class Op>
-  Head(const Op& op, int64_t index);
+  Head(const MlstmOperands& op, int64_t index);
 
   Series<const T> q, k, v, i, f;
   Series<const uint8_t> reset;  // or no data: no row is reset
@@ -169,8 +168,7 @@ inline bool HoldsState(const MlstmState& state, const MlstmShape& s, bool with_m
                            Holds(state.n, heads * s.qk_dim) && (!with_m || Holds(state.m, heads)));
 }
 
-template <class Op>
-void CheckOperands(const Op& op) {
+inline void CheckOperands(const MlstmOperands& op) {
   const MlstmShape& s = op.shape;
   KERNEL_CHECK(s.steps > 0 && s.batch > 0 && s.heads > 0 && s.qk_dim > 0 && s.v_dim > 0);
   KERNEL_CHECK(s.chunk > 0);
@@ -200,15 +198,14 @@ Series<T> HeadRows(const Span& span, const MlstmShape& s, int64_t index, int64_t
 }
 
 template <class T>
-template <class Op>
-Head<T>::Head(const Op& op, int64_t index)
+Head<T>::Head(const MlstmOperands& op, int64_t index)
     : q(HeadRows<const T>(op.q, op.shape, index, op.shape.qk_dim)),
       k(HeadRows<const T>(op.k, op.shape, index, op.shape.qk_dim)),
       v(HeadRows<const T>(op.v, op.shape, index, op.shape.v_dim)),
       i(HeadRows<const T>(op.i, op.shape, index, 1)),
       f(HeadRows<const T>(op.f, op.shape, index, 1)) {
   if (op.reset.empty()) return;
-  reset = {op.reset.template As<uint8_t>() + index / op.shape.heads, op.shape.batch};
+  reset = {op.reset.As<uint8_t>() + index / op.shape.heads, op.shape.batch};
 }
 
 }  // namespace mlstm

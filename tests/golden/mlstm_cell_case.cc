@@ -107,18 +107,7 @@ class Cell {
       }
     }
     for (int64_t s = 0; s < segments(); ++s) {
-      device_.Run(kernels::MlstmForward{.shape = ShapeOf(s),
-                                        .q = Columns(q_, s, in_.qk),
-                                        .k = Columns(k_, s, in_.qk),
-                                        .v = Columns(v_, s, in_.v_dim),
-                                        .i = Rows(i_, s, 1),
-                                        .f = Rows(f_, s, 1),
-                                        .reset = Resets(s),
-                                        .in = Into(s),
-                                        .h = Rows(h_, s, in_.v_dim),
-                                        .r = Rows(r_, s, 1),
-                                        .m = Rows(m_, s, 1),
-                                        .out = state_[s + 1]});
+      device_.Run(kernels::MlstmForward{Operands(s), state_[s + 1]});
     }
   }
 
@@ -133,25 +122,14 @@ class Cell {
       MlstmState din;
       if (s > 0 || in_.has_state) din = NewState();
       din.m = {};
-      device_.Run(kernels::MlstmBackward{.shape = ShapeOf(s),
-                                         .q = Columns(q_, s, in_.qk),
-                                         .k = Columns(k_, s, in_.qk),
-                                         .v = Columns(v_, s, in_.v_dim),
-                                         .i = Rows(i_, s, 1),
-                                         .f = Rows(f_, s, 1),
-                                         .reset = Resets(s),
-                                         .in = Into(s),
-                                         .h = Rows(h_, s, in_.v_dim),
-                                         .r = Rows(r_, s, 1),
-                                         .m = Rows(m_, s, 1),
-                                         .dh = Rows(dh, s, in_.v_dim),
-                                         .dout = dout,
-                                         .dq = Columns(dq_, s, in_.qk),
-                                         .dk = Columns(dk_, s, in_.qk),
-                                         .dv = Columns(dv_, s, in_.v_dim),
-                                         .di = Rows(di_, s, 1),
-                                         .df = Rows(df_, s, 1),
-                                         .din = din});
+      kernels::MlstmBackward cell{Operands(s)};
+      cell.dh = Rows(dh, s, in_.v_dim);
+      cell.dout = dout;
+      cell.dq = Columns(dq_, s, in_.qk), cell.dk = Columns(dk_, s, in_.qk);
+      cell.dv = Columns(dv_, s, in_.v_dim);
+      cell.di = Rows(di_, s, 1), cell.df = Rows(df_, s, 1);
+      cell.din = din;
+      device_.Run(cell);
       dout = din;
     }
     dstate0_ = dout;
@@ -190,14 +168,24 @@ class Cell {
   int64_t rows() const { return in_.steps * in_.batch; }
   int64_t Steps(int64_t s) const { return std::min(cut_.segment_steps, in_.steps - first_[s]); }
 
-  kernels::MlstmShape ShapeOf(int64_t s) const {
-    return {.steps = Steps(s),
-            .batch = in_.batch,
-            .heads = in_.heads,
-            .qk_dim = in_.qk,
-            .v_dim = in_.v_dim,
-            .chunk = cut_.chunk,
-            .initial_m = cut_.initial_m};
+  kernels::MlstmOperands Operands(int64_t s) const {
+    return {.shape = {.steps = Steps(s),
+                      .batch = in_.batch,
+                      .heads = in_.heads,
+                      .qk_dim = in_.qk,
+                      .v_dim = in_.v_dim,
+                      .chunk = cut_.chunk,
+                      .initial_m = cut_.initial_m},
+            .q = Columns(q_, s, in_.qk),
+            .k = Columns(k_, s, in_.qk),
+            .v = Columns(v_, s, in_.v_dim),
+            .i = Rows(i_, s, 1),
+            .f = Rows(f_, s, 1),
+            .reset = Resets(s),
+            .in = Into(s),
+            .h = Rows(h_, s, in_.v_dim),
+            .r = Rows(r_, s, 1),
+            .m = Rows(m_, s, 1)};
   }
 
   MlstmState NewState() const {

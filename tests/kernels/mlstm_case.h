@@ -136,25 +136,23 @@ class MlstmRun {
     return {Rows(values, p), x_.shape.heads * x_.shape.v_dim};
   }
 
-  void Forward(size_t p) {
-    MlstmForward op;
-    op.shape = x_.shape;
-    op.shape.steps = segments_[p];
-    op.q = Keys(x_.q, p), op.k = Keys(x_.k, p), op.v = Heads(x_.v, p);
-    op.i = Rows(x_.i, p), op.f = Rows(x_.f, p), op.reset = Rows(x_.reset, p);
-    op.in = states_[p].View(), op.out = states_[p + 1].View();
-    op.h = Rows(y_.h, p), op.r = Rows(y_.r, p), op.m = Rows(y_.m, p);
-    RunOn(isa_, context_, op);
-  }
-
-  void Backward(size_t p) {
-    MlstmBackward op;
+  MlstmOperands Operands(size_t p) {
+    MlstmOperands op;
     op.shape = x_.shape;
     op.shape.steps = segments_[p];
     op.q = Keys(x_.q, p), op.k = Keys(x_.k, p), op.v = Heads(x_.v, p);
     op.i = Rows(x_.i, p), op.f = Rows(x_.f, p), op.reset = Rows(x_.reset, p);
     op.in = states_[p].View();
     op.h = Rows(y_.h, p), op.r = Rows(y_.r, p), op.m = Rows(y_.m, p);
+    return op;
+  }
+
+  void Forward(size_t p) {
+    RunOn(isa_, context_, MlstmForward{Operands(p), states_[p + 1].View()});
+  }
+
+  void Backward(size_t p) {
+    MlstmBackward op{Operands(p)};
     op.dh = Rows(x_.dh, p);
     op.dout = gradients_[p + 1].View(), op.din = gradients_[p].View();
     op.dq = Keys(y_.dq, p), op.dk = Keys(y_.dk, p), op.dv = Heads(y_.dv, p);

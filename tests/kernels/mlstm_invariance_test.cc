@@ -94,11 +94,7 @@ TYPED_TEST(MlstmInvariance, StridedOperandsGiveTheSameBits) {
   forward.reset = SpanOf(x.reset);
   forward.in = {SpanOf(x.c), SpanOf(x.n), SpanOf(x.m)};
   forward.h = SpanOf(y.h), forward.r = SpanOf(y.r), forward.m = SpanOf(y.m);
-  MlstmBackward backward;
-  backward.shape = s;
-  backward.q = forward.q, backward.k = forward.k, backward.v = forward.v;
-  backward.i = forward.i, backward.f = forward.f, backward.reset = forward.reset;
-  backward.in = forward.in, backward.h = forward.h, backward.r = forward.r, backward.m = forward.m;
+  MlstmBackward backward{forward};
   backward.dh = SpanOf(x.dh);
   backward.dout = {SpanOf(x.dc), SpanOf(x.dn), Span()};
   backward.dq = columns(dwide, 0), backward.dk = columns(dwide, qk);

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 
 #include "cluster/cursor.h"
@@ -33,13 +34,16 @@ class HostTest : public ::testing::Test {
 
   // Blocks until the worker has said such a thing.
   WorkerMessage WaitFor(WorkerMessage::MessageCase kind) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     MutexLock lock(&mutex_);
     while (true) {
       for (const WorkerMessage& message : told_) {
         if (message.message_case() == kind) return message;
       }
-      changed_.Wait(&mutex_);
+      if (!changed_.WaitFor(&mutex_, deadline - std::chrono::steady_clock::now())) break;
     }
+    ADD_FAILURE() << "there was no message of kind " << kind;
+    return WorkerMessage();
   }
 
   void Handle(const std::function<void(CoordinatorMessage&)>& fill) {

@@ -119,6 +119,19 @@ TEST_P(InferenceTest, ADatasetThatIsNotTheJobsIsNotMeasuredAsIfItWere) {
   EXPECT_THAT(std::string(refused.message()), HasSubstr("the job was made with 0123"));
 }
 
+TEST_P(InferenceTest, ADatasetThatHasVanishedIsNamedWithTheWayToNameItsNewPlace) {
+  WorkerEvaluateRequest request = RequestOf<WorkerEvaluateRequest>();
+  request.mutable_spec()->mutable_data()->clear_synthetic();
+  request.mutable_spec()->mutable_data()->set_dataset("/nowhere/corpus");
+
+  const absl::Status refused =
+      EvaluateCheckpoint(request, Parts(), [](const EvaluateProgress&) { return true; });
+
+  EXPECT_TRUE(absl::IsNotFound(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("data.dataset: /nowhere/corpus"));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("name the place with --dataset DIR"));
+}
+
 // The model was trained on a made-up corpus; another one is named for the evaluation.
 TEST_P(InferenceTest, AnotherDatasetTakesThePlaceOfAMadeUpOne) {
   const TemporaryFolder folder;
@@ -184,6 +197,24 @@ TEST_P(InferenceTest, AModelOfFewerTokensThanBytesIsNotAskedForText) {
 
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
   EXPECT_THAT(std::string(refused.message()), HasSubstr("model.vocab_size: 100 tokens"));
+}
+
+// What its tokens stand for is known to the dataset alone.
+TEST_P(InferenceTest, AModelWhoseDatasetHasVanishedIsNotTakenForOneOfBytes) {
+  WorkerGenerateRequest request = RequestOf<WorkerGenerateRequest>();
+  request.mutable_spec()->mutable_data()->clear_synthetic();
+  request.mutable_spec()->mutable_data()->set_dataset("/nowhere/corpus");
+  request.mutable_request()->set_prompt("z");
+  request.mutable_request()->set_max_tokens(1);
+
+  const absl::Status refused =
+      GenerateText(request, Parts(), [](const std::string&) { return true; });
+
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  const std::string message(refused.message());
+  EXPECT_THAT(message, HasSubstr("data.dataset: /nowhere/corpus"));
+  EXPECT_THAT(message, HasSubstr("bring the folder back to this path"));
+  EXPECT_THAT(message, HasSubstr("`carousel resume JOB --dataset DIR`"));
 }
 
 TEST_P(InferenceTest, TheSameSeedGivesTheSameTextAndAnotherAnother) {

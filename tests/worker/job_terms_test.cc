@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
+#include "cluster/data/builder.h"
+#include "tests/cluster/temporary_folder.h"
 #include "tests/worker/small_job.h"
 
 namespace carousel {
@@ -39,6 +44,34 @@ TEST(JobTerms, AnotherDatasetThanTheJobWasMadeWithIsRefused) {
 
   EXPECT_TRUE(absl::IsFailedPrecondition(reader.status())) << reader.status();
   EXPECT_THAT(std::string(reader.status().message()), HasSubstr("the job was made with 0123"));
+}
+
+// Trying again reads the same bytes.
+TEST(JobTerms, ATokenOutsideTheVocabularyNamesTheDatasetAndHowToLookAtIt) {
+  // Given a dataset that is damaged after it was opened,
+  const TemporaryFolder folder;
+  std::ofstream(folder / "text") << std::string(4000, 'a');
+  BuildOptions options;
+  options.inputs = {folder / "text"};
+  options.output = folder / "corpus";
+  ASSERT_TRUE(BuildDataset(options).ok());
+  JobSpec job = SmallJob();
+  job.mutable_data()->clear_synthetic();
+  job.mutable_data()->clear_dataset_digest();
+  job.mutable_data()->set_dataset(options.output);
+  const auto reader = OpenTrainingData(job);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  const std::string tokens = TokensPrefix(options.output) + ".bin";
+  const auto size = std::filesystem::file_size(tokens);
+  std::fstream(tokens, std::ios::in | std::ios::out) << std::string(size, '\x7f');
+
+  const absl::Status damaged = ReadMicroBatch(*reader, job, /*step=*/0, /*index=*/0).status();
+
+  EXPECT_TRUE(absl::IsDataLoss(damaged)) << damaged;
+  const std::string message(damaged.message());
+  EXPECT_THAT(message, HasSubstr("data.dataset: " + tokens));
+  EXPECT_THAT(message, HasSubstr("not in the vocabulary of 257"));
+  EXPECT_THAT(message, HasSubstr("`carousel data verify " + options.output + "`"));
 }
 
 TEST(JobTerms, UnitsAreNamedAsInShards) {

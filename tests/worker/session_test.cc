@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -22,10 +23,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Welcomes every worker, or refuses it; says one thing to it, and keeps what it says.
-class FakeCoordinator : public WorkerSession::Service {
+constexpr auto kPatience = std::chrono::seconds(60);
+
+// A server that hears a worker's hello; the stories say what it answers.
+class SessionServer : public WorkerSession::Service {
  public:
-  explicit FakeCoordinator(grpc::Status refusal = grpc::Status::OK) : refusal_(std::move(refusal)) {
+  SessionServer() {
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -34,12 +37,45 @@ class FakeCoordinator : public WorkerSession::Service {
     server_ = builder.BuildAndStart();
     address = absl::StrCat("127.0.0.1:", port);
   }
-  ~FakeCoordinator() override { Stop(); }
+  ~SessionServer() override { Stop(); }
   void Stop() { server_->Shutdown(std::chrono::system_clock::now()); }
 
-  grpc::Status Attach(
-      grpc::ServerContext*,
-      grpc::ServerReaderWriter<CoordinatorMessage, WorkerMessage>* stream) override {
+  std::string address;
+
+ private:
+  std::unique_ptr<grpc::Server> server_;
+};
+
+using SessionStream = grpc::ServerReaderWriter<CoordinatorMessage, WorkerMessage>;
+
+// Says one thing, or nothing, and then only listens.
+class StrangeServer : public SessionServer {
+ public:
+  explicit StrangeServer(CoordinatorMessage to_say = {}) : to_say_(std::move(to_say)) {}
+
+  grpc::Status Attach(grpc::ServerContext*, SessionStream* stream) override {
+    ++attempts;
+    if (to_say_.message_case() != CoordinatorMessage::MESSAGE_NOT_SET) stream->Write(to_say_);
+    WorkerMessage message;
+    while (stream->Read(&message)) {
+    }
+    return grpc::Status::OK;
+  }
+
+  std::atomic<int> attempts{0};
+
+ private:
+  const CoordinatorMessage to_say_;
+};
+
+// Welcomes every worker, or refuses it; says one thing to it, and keeps what it says.
+class FakeCoordinator : public SessionServer {
+ public:
+  explicit FakeCoordinator(grpc::Status refusal = grpc::Status::OK)
+      : refusal_(std::move(refusal)) {}
+  ~FakeCoordinator() override { Stop(); }
+
+  grpc::Status Attach(grpc::ServerContext*, SessionStream* stream) override {
     WorkerMessage message;
     if (!stream->Read(&message)) return grpc::Status::OK;
     Note(message);
@@ -55,17 +91,19 @@ class FakeCoordinator : public WorkerSession::Service {
 
   // Blocks until there are `count` messages of a kind; the last of them.
   WorkerMessage WaitFor(WorkerMessage::MessageCase kind, int count = 1) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
     MutexLock lock(&mutex_);
     while (true) {
       int seen = 0;
       for (const WorkerMessage& message : told_) {
         if (message.message_case() == kind && ++seen == count) return message;
       }
-      changed_.Wait(&mutex_);
+      if (!changed_.WaitFor(&mutex_, deadline - std::chrono::steady_clock::now())) break;
     }
+    ADD_FAILURE() << "there was no message " << count << " of kind " << kind;
+    return WorkerMessage();
   }
 
-  std::string address;
   CoordinatorMessage to_say;
 
  private:
@@ -76,7 +114,6 @@ class FakeCoordinator : public WorkerSession::Service {
   }
 
   const grpc::Status refusal_;
-  std::unique_ptr<grpc::Server> server_;
   Mutex mutex_;
   CondVar changed_;
   std::vector<WorkerMessage> told_ ABSL_GUARDED_BY(mutex_);
@@ -89,8 +126,10 @@ class SessionTest : public ::testing::Test {
     if (thread_.joinable()) thread_.join();
   }
 
-  void Run(const std::string& address, absl::Status on_welcome = absl::OkStatus()) {
+  void Run(const std::string& address, absl::Status on_welcome = absl::OkStatus(),
+           double patience = kWelcomePatience) {
     options_ = {.coordinator = address,
+                .patience = patience,
                 .hello =
                     [] {
                       Hello hello;
@@ -99,17 +138,21 @@ class SessionTest : public ::testing::Test {
                     },
                 .on_welcome = [on_welcome](const Welcome&) { return on_welcome; }};
     thread_ = std::thread([this] {
-      ended_ = RunSessions(options_, &host_, log_.get(), [this] { return stop_.load(); });
+      ended_.set_value(RunSessions(options_, &host_, log_.get(), [this] { return stop_.load(); }));
     });
   }
   absl::Status End() {
-    thread_.join();
-    return ended_;
+    std::future<absl::Status> ended = ended_.get_future();
+    if (ended.wait_for(kPatience) == std::future_status::ready) return ended.get();
+    return absl::DeadlineExceededError("the worker goes on");
   }
   // Blocks until the log says it.
   void WaitForLog(const std::string& text) {
-    while (AllOf(*log_).find(text) == std::string::npos)
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (AllOf(*log_).find(text) == std::string::npos) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << text << ", not:\n" << AllOf(*log_);
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
   }
 
   std::unique_ptr<kernels::Backend> backend_ = *kernels::NewBackend("cpu", 1);
@@ -123,7 +166,7 @@ class SessionTest : public ::testing::Test {
                     .log = log_.get()}};
   SessionOptions options_;
   std::atomic<bool> stop_{false};
-  absl::Status ended_;
+  std::promise<absl::Status> ended_;
   std::thread thread_;
 };
 
@@ -186,6 +229,28 @@ TEST_F(SessionTest, AWelcomeThatTheWorkerCannotTakeEndsIt) {
   Run(coordinator.address, absl::FailedPreconditionError("my store is of cluster c-2"));
 
   EXPECT_EQ(End(), absl::FailedPreconditionError("my store is of cluster c-2"));
+}
+
+TEST_F(SessionTest, ACoordinatorThatNeverAnswersIsAskedAgain) {
+  StrangeServer mute;
+  Run(mute.address, absl::OkStatus(), /*patience=*/0.2);
+
+  WaitForLog("cannot attach to the coordinator at " + mute.address +
+             ": it does not answer within 0.2 s");
+  while (mute.attempts < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+}
+
+// A stream that stays open would hold the worker for ever.
+TEST_F(SessionTest, AnAnswerThatIsNoWelcomeEndsTheAttempt) {
+  CoordinatorMessage drop;
+  drop.mutable_drop()->set_job("lm-7");
+  StrangeServer strange(drop);
+  Run(strange.address);
+
+  WaitForLog("cannot attach to the coordinator at " + strange.address +
+             ": its first message is no welcome");
+  stop_ = true;
+  EXPECT_TRUE(End().ok());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <map>
 
 #include "cluster/store.h"
@@ -21,6 +22,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
+constexpr auto kPatience = std::chrono::seconds(60);
+
 // A disk that fills up.
 class FailingStore : public Store {
  public:
@@ -33,6 +36,7 @@ class FailingStore : public Store {
     return store_->Scan(prefix, visit);
   }
   absl::StatusOr<std::unique_ptr<Ingest>> NewIngest(uint64_t expected_bytes) override {
+    if (before_write) before_write();
     if (full) return absl::ResourceExhaustedError("the disk is full");
     return store_->NewIngest(expected_bytes);
   }
@@ -41,6 +45,7 @@ class FailingStore : public Store {
   }
 
   std::atomic<bool> full{false};
+  std::function<void()> before_write;
 
  private:
   std::unique_ptr<Store> store_ = NewMemoryStore();
@@ -73,11 +78,14 @@ class TestWorker {
     runner_.reset();
   }
 
-  // The last message of a runner: Stopped or StageFailure.
+  // Called with every message, on the runner's threads.
+  std::function<void(const WorkerMessage&)> listener;
+
+  // How a runner ends: Stopped or StageFailure.
   WorkerMessage WaitForEnd() {
-    EXPECT_TRUE(ended_.Wait().ok());
+    EXPECT_EQ(ended_.get_future().wait_for(kPatience), std::future_status::ready);
     MutexLock lock(&mutex_);
-    return told_.back();
+    return end_;
   }
   std::vector<WorkerMessage> told() {
     MutexLock lock(&mutex_);
@@ -86,9 +94,13 @@ class TestWorker {
 
  private:
   void Note(const WorkerMessage& message) {
+    if (listener) listener(message);
     MutexLock lock(&mutex_);
     told_.push_back(message);
-    if (message.has_stopped() || message.has_failure()) ended_.Complete();
+    if (!message.has_stopped() && !message.has_failure()) return;
+    EXPECT_EQ(end_.message_case(), WorkerMessage::MESSAGE_NOT_SET) << "it ends once";
+    end_ = message;
+    ended_.set_value();
   }
 
   const std::unique_ptr<kernels::Backend> backend_;
@@ -99,7 +111,8 @@ class TestWorker {
   ServedWorker served_{&shards_};
   Mutex mutex_;
   std::vector<WorkerMessage> told_ ABSL_GUARDED_BY(mutex_);
-  kernels::Event ended_ = kernels::Event::Pending();
+  WorkerMessage end_ ABSL_GUARDED_BY(mutex_);
+  std::promise<void> ended_;
   std::unique_ptr<StageRunner> runner_;
 };
 
@@ -260,6 +273,40 @@ TEST_P(StageRunnerTest, ACheckpointThatCannotBeWrittenIsReportedLongBeforeTheNex
   const WorkerMessage other = workers_[1].WaitForEnd();
   ASSERT_TRUE(other.has_failure()) << "and its neighbour is not left waiting";
   EXPECT_EQ(other.failure().lost_worker(), "w0");
+}
+
+// A neighbour that misses it would name the wrong cause, and the coordinator believes it after a
+// while.
+TEST_P(StageRunnerTest, ASlowStageTellsOfItsFullDiskBeforeItsNeighbourMissesIt) {
+  InstallAll(SmallJob({{"", "steps", "100000"}}), 1);
+  std::promise<void> busy, told;
+  std::future<void> is_busy = busy.get_future(), is_told = told.get_future();
+  std::atomic<int> failures{0};
+  int first = -1;
+  // Given a stage that is busy for long, after its step 2,
+  workers_[0].listener = [&](const WorkerMessage& message) {
+    if (message.has_failure() && failures++ == 0) first = 0;
+    if (message.has_failure()) told.set_value();
+    if (message.step().step() != 2) return;
+    busy.set_value();
+    is_told.wait_for(kPatience / 10);
+  };
+  workers_[1].listener = [&](const WorkerMessage& message) {
+    if (message.has_failure() && failures++ == 0) first = 1;
+  };
+  // when the checkpoint of step 1 meets a full disk meanwhile,
+  workers_[0].store().full = true;
+  workers_[0].store().before_write = [&] { is_busy.wait_for(kPatience); };
+  workers_[1].runner().RequestBoundary(/*checkpoint=*/true, /*stop=*/false);
+  StartAll();
+
+  // then this is what the coordinator hears first.
+  const WorkerMessage cause = workers_[0].WaitForEnd(), symptom = workers_[1].WaitForEnd();
+  EXPECT_EQ(first, 0);
+  EXPECT_THAT(cause.failure().reason(), HasSubstr("the disk is full"));
+  EXPECT_EQ(cause.failure().lost_worker(), "");
+  EXPECT_EQ(symptom.failure().lost_worker(), "w0");
+  for (TestWorker& worker : workers_) worker.Kill();  // they use what this story owns
 }
 
 }  // namespace

@@ -264,6 +264,7 @@ TEST(GrpcTransportTest, AStaleEpochIsFencedOffAndHurtsNobody) {
   const absl::Status refused = stale->ReceiveBytes(1, {0, DECISION}).status();
 
   EXPECT_THAT(std::string(refused.message()), HasSubstr("job job, epoch 3 is not installed"));
+  EXPECT_EQ(LostStageOf(refused), 1) << "to this epoch its stage is gone";
   ASSERT_TRUE(pair.stage(0).SendBytes(1, {0, NORM_PARTIALS}, "of today").ok());
   EXPECT_EQ(*pair.stage(1).ReceiveBytes(0, {0, NORM_PARTIALS}), "of today");
 }
@@ -315,14 +316,20 @@ TEST(GrpcTransportTest, AnEdgeThatIsNotThePlansIsRefused) {
   EXPECT_EQ(*pair.stage(1).ReceiveBytes(0, {0, NORM_PARTIALS}), "squares");
 }
 
-TEST(GrpcTransportTest, ATensorAboveTheLimitOfTheJobIsRefused) {
+// The sender is not told that its peer is lost: that would send the coordinator looking elsewhere.
+TEST(GrpcTransportTest, ATensorAboveTheLimitOfTheJobIsRefusedWithTheSameWordsAtBothEnds) {
   Devices devices("cpu");
   GrpcPair pair(devices.all());
 
   (void)pair.stage(0).SendBytes(1, {0, NORM_PARTIALS}, std::string((8 << 20) + 1, 'x'));
   const absl::Status refused = pair.stage(1).ReceiveBytes(0, {0, NORM_PARTIALS}).status();
+  const absl::Status told = pair.stage(0).ReceiveBytes(1, {0, DECISION}).status();
 
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("a tensor of 8388609 bytes; the largest"));
+  for (const absl::Status& status : {refused, told}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("a tensor of 8388609 bytes; the largest"));
+    EXPECT_EQ(LostStageOf(status), std::nullopt);
+  }
 }
 
 TEST(GrpcTransportTest, AbortDoesNotWaitForAPeerThatNeverComes) {

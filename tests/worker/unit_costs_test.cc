@@ -26,6 +26,20 @@ TEST(UnitCosts, EveryUnitHasACostAndUnitsOfAKindHaveTheSame) {
   }
 }
 
+// A worker that is given other work must not finish this first.
+TEST(UnitCosts, AMeasurementEndsBetweenTwoOperations) {
+  const JobSpec job = SmallJob();
+  const auto backend = *kernels::NewBackend("cpu", 1);
+  for (const int last : {1, 2, 14, 30}) {
+    int asked = 0;
+
+    const auto costs = MeasureUnitCosts(job, backend.get(), [&] { return ++asked == last; });
+
+    EXPECT_TRUE(absl::IsCancelled(costs.status())) << costs.status();
+    EXPECT_EQ(asked, last);
+  }
+}
+
 TEST(UnitCosts, DataThatCannotBeReadIsAnErrorThatNamesIt) {
   JobSpec job = SmallJob();
   job.mutable_data()->clear_synthetic();

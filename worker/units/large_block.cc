@@ -97,18 +97,7 @@ class LargeBlock : public Unit {
     gates_.Forward(s, xn, i_rows_.Rows(s), f_rows_.Rows(s));
     CapForward(i_rows_.Rows(s));
     CapForward(f_rows_.Rows(s));
-    context_.Run(kernels::MlstmForward{.shape = CellShape(s),
-                                       .q = q_rows_.Columns(s),
-                                       .k = k_rows_.Columns(s),
-                                       .v = v_rows_.Columns(s),
-                                       .i = i_rows_.Rows(s),
-                                       .f = f_rows_.Rows(s),
-                                       .reset = s.resets,
-                                       .in = carry_.Into(s),
-                                       .h = h_.Rows(s),
-                                       .r = r_.Rows(s),
-                                       .m = m_.Rows(s),
-                                       .out = carry_.OutOf(s)});
+    context_.Run(kernels::MlstmForward{CellOperands(s), carry_.OutOf(s)});
     head_norm_.Forward(s, h_.Rows(s), hn_.Rows(s));
     context_.Run(
         kernels::OutputGateForward{.o = o_rows_.Rows(s), .h = hn_.Rows(s), .y = gated_.Rows(s)});
@@ -150,25 +139,13 @@ class LargeBlock : public Unit {
                                              .d_o = o_rows_.Rows(s),
                                              .dh = dhn_.Rows(g)});
     head_norm_.BackwardInput(s, h_.Rows(s), dhn_.Rows(g), /*residual=*/{}, scratch);
-    context_.Run(kernels::MlstmBackward{.shape = CellShape(s),
-                                        .q = q_rows_.Columns(s),
-                                        .k = k_rows_.Columns(s),
-                                        .v = v_rows_.Columns(s),
-                                        .i = i_rows_.Rows(s),
-                                        .f = f_rows_.Rows(s),
-                                        .reset = s.resets,
-                                        .in = carry_.Into(s),
-                                        .h = h_.Rows(s),
-                                        .r = r_.Rows(s),
-                                        .m = m_.Rows(s),
-                                        .dh = scratch,
-                                        .dout = carry_.GradientOutOf(s),
-                                        .dq = dq_.Columns(g),
-                                        .dk = dk_.Columns(g),
-                                        .dv = dv_.Columns(g),
-                                        .di = di_.Rows(g),
-                                        .df = df_.Rows(g),
-                                        .din = carry_.GradientInto(s)});
+    kernels::MlstmBackward cell{CellOperands(s)};
+    cell.dh = scratch;
+    cell.dout = carry_.GradientOutOf(s);
+    cell.dq = dq_.Columns(g), cell.dk = dk_.Columns(g), cell.dv = dv_.Columns(g);
+    cell.di = di_.Rows(g), cell.df = df_.Rows(g);
+    cell.din = carry_.GradientInto(s);
+    context_.Run(cell);
     CapBackward(i_rows_.Rows(s), di_.Rows(g));
     CapBackward(f_rows_.Rows(s), df_.Rows(g));
 
@@ -209,15 +186,25 @@ class LargeBlock : public Unit {
     return {context_.parameters->Find(name + ".weight"), context_.parameters->Find(name + ".bias")};
   }
 
-  kernels::MlstmShape CellShape(const Segment& s) const {
-    return {.steps = s.steps,
-            .batch = s.batch,
-            .heads = heads_,
-            .qk_dim = qk_ / heads_,
-            .v_dim = inner_ / heads_,
-            .chunk = context_.capacity.chunk,
-            .initial_m = 0,
-            .epsilon = kCellEpsilon};
+  kernels::MlstmOperands CellOperands(const Segment& s) const {
+    return {.shape = {.steps = s.steps,
+                      .batch = s.batch,
+                      .heads = heads_,
+                      .qk_dim = qk_ / heads_,
+                      .v_dim = inner_ / heads_,
+                      .chunk = context_.capacity.chunk,
+                      .initial_m = 0,
+                      .epsilon = kCellEpsilon},
+            .q = q_rows_.Columns(s),
+            .k = k_rows_.Columns(s),
+            .v = v_rows_.Columns(s),
+            .i = i_rows_.Rows(s),
+            .f = f_rows_.Rows(s),
+            .reset = s.resets,
+            .in = carry_.Into(s),
+            .h = h_.Rows(s),
+            .r = r_.Rows(s),
+            .m = m_.Rows(s)};
   }
   void CapForward(Span x) const {
     context_.Run(kernels::SoftCapForward{.x = x, .y = x, .cap = context_.model->gate_soft_cap()});

@@ -79,18 +79,7 @@ class MlstmBlock : public Unit {
     k_.Forward(s, c_.Columns(s), K(s));
     v_.Forward(s, Xm(s), V(s));
     gates_.Forward(s, qkv_.Columns(s), i_rows_.Rows(s), f_rows_.Rows(s));
-    context_.Run(kernels::MlstmForward{.shape = CellShape(s),
-                                       .q = Q(s),
-                                       .k = K(s),
-                                       .v = V(s),
-                                       .i = i_rows_.Rows(s),
-                                       .f = f_rows_.Rows(s),
-                                       .reset = s.resets,
-                                       .in = carry_.Into(s),
-                                       .h = h_.Rows(s),
-                                       .r = r_.Rows(s),
-                                       .m = m_.Rows(s),
-                                       .out = carry_.OutOf(s)});
+    context_.Run(kernels::MlstmForward{CellOperands(s), carry_.OutOf(s)});
     head_norm_.Forward(s, h_.Rows(s), hn_.Rows(s));
     context_.Run(kernels::SkipGateForward{.h = hn_.Columns(s),
                                           .c = c_.Columns(s),
@@ -119,25 +108,13 @@ class MlstmBlock : public Unit {
     head_norm_.BackwardInput(s, h_.Rows(s), dhn_.Rows(g), /*residual=*/{}, scratch);
     const Matrix dq = dqkv_.Columns(g), dk = dqkv_.Columns(g, inner_),
                  dv = dqkv_.Columns(g, 2 * inner_);
-    context_.Run(kernels::MlstmBackward{.shape = CellShape(s),
-                                        .q = Q(s),
-                                        .k = K(s),
-                                        .v = V(s),
-                                        .i = i_rows_.Rows(s),
-                                        .f = f_rows_.Rows(s),
-                                        .reset = s.resets,
-                                        .in = carry_.Into(s),
-                                        .h = h_.Rows(s),
-                                        .r = r_.Rows(s),
-                                        .m = m_.Rows(s),
-                                        .dh = scratch,
-                                        .dout = carry_.GradientOutOf(s),
-                                        .dq = dq,
-                                        .dk = dk,
-                                        .dv = dv,
-                                        .di = di_.Rows(g),
-                                        .df = df_.Rows(g),
-                                        .din = carry_.GradientInto(s)});
+    kernels::MlstmBackward cell{CellOperands(s)};
+    cell.dh = scratch;
+    cell.dout = carry_.GradientOutOf(s);
+    cell.dq = dq, cell.dk = dk, cell.dv = dv;
+    cell.di = di_.Rows(g), cell.df = df_.Rows(g);
+    cell.din = carry_.GradientInto(s);
+    context_.Run(cell);
     gates_.BackwardInput(s, di_.Rows(g), df_.Rows(g), dqkv_.Columns(g));
     q_.BackwardInput(s, dq, dc_.Columns(g), /*accumulate=*/true);
     k_.BackwardInput(s, dk, dc_.Columns(g), /*accumulate=*/true);
@@ -185,15 +162,25 @@ class MlstmBlock : public Unit {
 
   // The parallel form of the papers' training has no memory before the first token: m starts at
   // -inf.
-  kernels::MlstmShape CellShape(const Segment& s) const {
-    return {.steps = s.steps,
-            .batch = s.batch,
-            .heads = heads_,
-            .qk_dim = inner_ / heads_,
-            .v_dim = inner_ / heads_,
-            .chunk = context_.capacity.chunk,
-            .initial_m = -std::numeric_limits<double>::infinity(),
-            .epsilon = kCellEpsilon};
+  kernels::MlstmOperands CellOperands(const Segment& s) const {
+    return {.shape = {.steps = s.steps,
+                      .batch = s.batch,
+                      .heads = heads_,
+                      .qk_dim = inner_ / heads_,
+                      .v_dim = inner_ / heads_,
+                      .chunk = context_.capacity.chunk,
+                      .initial_m = -std::numeric_limits<double>::infinity(),
+                      .epsilon = kCellEpsilon},
+            .q = Q(s),
+            .k = K(s),
+            .v = V(s),
+            .i = i_rows_.Rows(s),
+            .f = f_rows_.Rows(s),
+            .reset = s.resets,
+            .in = carry_.Into(s),
+            .h = h_.Rows(s),
+            .r = r_.Rows(s),
+            .m = m_.Rows(s)};
   }
 
   const UnitContext context_;
