@@ -108,7 +108,7 @@ absl::StatusOr<CheckpointCall> CallOn(const CoordinatorCore& core, const std::st
   if (free.empty()) {
     const int attached = AttachedForStages(core.state());
     return absl::UnavailableError(
-        attached == 0 ? "no worker that computes is attached; start one without --serve_only"
+        attached == 0 ? "no worker that computes is attached; start one without --serve-only"
                       : absl::StrCat("all workers that compute are busy (", attached, " of ",
                                      attached, "); wait, or start one more"));
   }

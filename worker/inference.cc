@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/data/dataset.h"
-#include "cluster/data/dataset_manifest.h"
 #include "cluster/data/tokenizer.h"
 #include "cluster/status_macros.h"
 #include "worker/job_terms.h"
@@ -76,24 +75,9 @@ absl::StatusOr<BatchReader> OpenHeldOut(const JobSpec& job, bool another) {
   return BatchReader::ForEvaluation(std::move(dataset), job.data());
 }
 
-// Whether the model's tokens are text: kFailedPrecondition if they are not, or if the dataset,
-// which alone knows, is gone.
+// Whether the model's tokens are text: kFailedPrecondition if they are not.
 absl::Status CheckTokensAreText(const JobSpec& job) {
-  const DataSpec& data = job.data();
-  if (!data.has_synthetic()) {
-    const absl::Status known = ReadManifest(data.dataset()).status();
-    if (!known.ok()) {
-      const std::string why = absl::IsNotFound(known)
-                                  ? "is no longer there"
-                                  : absl::StrCat("cannot be read (", known.message(), ")");
-      return absl::FailedPreconditionError(absl::StrCat(
-          "data.dataset: ", data.dataset(), " ", why,
-          ", and only it says whether this model's tokens are bytes of text; bring the folder back "
-          "to this path or, unless the job is done, name where it lies now: `carousel resume JOB "
-          "--dataset DIR`"));
-    }
-  }
-  CAROUSEL_RETURN_IF_ERROR(CheckTokensAreBytes(data));
+  CAROUSEL_RETURN_IF_ERROR(CheckTokensAreBytes(job.data()));
   if (job.model().vocab_size() >= ByteTokenizer::kVocabulary) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "model.vocab_size: ", job.model().vocab_size(), " tokens are fewer than the ",

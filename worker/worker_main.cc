@@ -144,7 +144,7 @@ void AddFlags(CLI::App* app, WorkerFlags* flags) {
                   "cpu, or test: a CPU that behaves like a device, slowly")
       ->option_text("NAME [" + flags->backend + "]")
       ->check(CLI::IsMember({"cpu", "test"}));
-  app->add_flag("--serve-only,--serve_only", flags->serve_only,
+  app->add_flag("--serve-only", flags->serve_only,
                 "serve the shards of earlier runs, take no stage");
   app->add_flag("--insecure", flags->insecure,
                 "allow --listen beyond loopback, without encryption or authentication");

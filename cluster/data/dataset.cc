@@ -102,7 +102,18 @@ absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Open(const DataSpec& spe
 absl::Status CheckTokensAreBytes(const DataSpec& spec) {
   if (spec.has_synthetic()) return absl::OkStatus();
   const absl::StatusOr<DatasetManifest> manifest = ReadManifest(spec.dataset());
-  if (!manifest.ok() || manifest->tokens_are_bytes()) return absl::OkStatus();
+  if (!manifest.ok()) {
+    const std::string why =
+        absl::IsNotFound(manifest.status())
+            ? "is no longer there"
+            : absl::StrCat("cannot be read (", manifest.status().message(), ")");
+    return absl::FailedPreconditionError(absl::StrCat(
+        "data.dataset: ", spec.dataset(), " ", why,
+        ", and only it says whether this model's tokens are bytes of text; bring the folder back "
+        "to this path or, unless the job is done, name where it lies now: `carousel resume JOB "
+        "--dataset DIR`"));
+  }
+  if (manifest->tokens_are_bytes()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "data.dataset: ", spec.dataset(), " holds tokens that \"", manifest->tokenizer,
       "\" made, not bytes, and their text is not known here; only a model of bytes can "

@@ -67,8 +67,8 @@ class Dataset {
   std::optional<DatasetManifest> manifest_;
 };
 
-// Whether a model of this data can be asked for text: kFailedPrecondition says why not. A folder
-// that is not there (any more) cannot be asked, and is taken for one of bytes.
+// Whether a model of this data can be asked for text: kFailedPrecondition says why not, also if the
+// dataset, which alone knows, cannot be read (any more).
 absl::Status CheckTokensAreBytes(const DataSpec& spec);
 
 }  // namespace carousel

@@ -84,7 +84,7 @@ absl::Status LocalCluster::StartWorker(int number, const WorkerOptions& options,
                 absl::StrCat(options.threads),
                 "--backend",
                 options.backend};
-  if (serve_only) child.argv.push_back("--serve_only");
+  if (serve_only) child.argv.push_back("--serve-only");
   child.log = folder_->Log(child.name);
   child.inherited = folder_->lock();
   CAROUSEL_ASSIGN_OR_RETURN(workers_.emplace_back(), ChildProcess::Start(child));

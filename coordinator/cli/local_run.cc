@@ -154,8 +154,7 @@ absl::StatusOr<LocalResult> LocalRun::Run(const JobSpec& spec, const std::option
   if (pause_.has_value()) pause_->wait();
   if (!followed.ok() || result_.job.state() == PAUSED) WaitForFallen();
   if (tokens_before_ >= 0) result_.seconds = SecondsSince(started_);
-  const std::string& reason = result_.job.reason();  // its way on needs a coordinator that runs
-  result_.job.set_reason(cluster_->Renamed(reason.substr(0, reason.find("; `carousel resume"))));
+  result_.job.set_reason(cluster_->Renamed(result_.job.reason()));
   if (!followed.ok() && result_.fallen.empty() && !result_.interrupted) return followed;
   const JobState state = result_.job.state();
   if (state != DONE && state != FAILED && state != CANCELLED && state != PAUSED) {

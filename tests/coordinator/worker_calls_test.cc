@@ -84,7 +84,7 @@ TEST_F(WorkerCallsTest, TellWorkersThatAreBusyFromThoseThatOnlyServe) {
   }
 
   EXPECT_EQ(Refusal(job, 0).message(),
-            "no worker that computes is attached; start one without --serve_only");
+            "no worker that computes is attached; start one without --serve-only");
 }
 
 }  // namespace

@@ -114,7 +114,7 @@ TEST(Refusal, ACommandLineOfAWorkerThatMakesNoSense) {
 
 TEST(Refusal, ACoordinatorThatIsNotThereIsSaidByTheWorkerThatLooksForIt) {
   const TemporaryFolder folder;
-  Program worker({Binary("worker/worker"), "--coordinator", "127.0.0.1:1", "--serve_only",
+  Program worker({Binary("worker/worker"), "--coordinator", "127.0.0.1:1", "--serve-only",
                   "--state", folder / "worker"});
 
   EXPECT_TRUE(worker.WaitForErr("cannot attach to the coordinator at 127.0.0.1:1")) << worker.err();

@@ -26,7 +26,7 @@ class WorkerMain : public ::testing::Test {
 
 TEST_F(WorkerMain, AWrongCommandLineExitsWithTwoAndPointsToTheHelp) {
   const std::string good = "--coordinator 127.0.0.1:1 --state " + Store();
-  for (const std::string flags :
+  for (const std::string& flags :
        {std::string(), "--state " + Store(), good + " --no-such-flag", good + " stray",
         good + " --threads none", good + " --threads 0", good + " --backend gpu",
         good + " --listen 127.0.0.1:65536", good + " --listen 0.0.0.0:0",

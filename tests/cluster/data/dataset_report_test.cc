@@ -165,7 +165,7 @@ TEST(InspectDatasetTest, WarnsThatNothingIsHeldOut) {
   ASSERT_TRUE(BuildDataset(options).ok());
 
   EXPECT_EQ(InspectDataset(options.output)->warning,
-            "nothing is held out, so `carousel eval` will have nothing to judge a model by: 1000 "
+            "nothing is held out, so `carousel eval` will have nothing to judge a model by: 1,000 "
             "tokens are fewer than two blocks of 65536; make the dataset with --held-out-block "
             "100, or more text");
   EXPECT_EQ(InspectDataset(BuiltFolder())->warning, "");

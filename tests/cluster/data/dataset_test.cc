@@ -109,6 +109,14 @@ TEST(DatasetTest, AnotherTokenizerIsOpenedAndIsNotOneOfBytes) {
               {"data.dataset: ", folder, "\"gpt2\"", "not bytes"});
 }
 
+TEST(DatasetTest, WhereThereIsNoDatasetNobodyKnowsWhetherTokensAreBytes) {
+  const std::string folder = BuiltFolder();
+  DataSpec spec;
+  spec.set_dataset(folder + "/gone");
+  ExpectError(CheckTokensAreBytes(spec), StatusCode::kFailedPrecondition,
+              {"data.dataset: ", folder, "no longer there", "--dataset DIR"});
+}
+
 // A position that overflows 64 bits came out of this rule, and then a division by zero.
 TEST(DatasetTest, AHeldOutRuleBeyondItsLimitsIsRefused) {
   const std::string folder = BuiltFolder();

@@ -225,7 +225,7 @@ TEST_F(Local, AResumeThatWaitsForWorkersEndsWhenOneFalls) {
   std::filesystem::create_directory(folder_ / "bin");
   std::filesystem::create_symlink(root + "/coordinator/coordinator", folder_ / "bin/coordinator");
   std::ofstream(worker)
-      << "#!/bin/sh\ncase \"$*\" in *worker-1*) set -- \"$@\" --serve_only;; esac\n"
+      << "#!/bin/sh\ncase \"$*\" in *worker-1*) set -- \"$@\" --serve-only;; esac\n"
       << "exec " << root << "/worker/worker \"$@\"\n";
   std::filesystem::permissions(worker, std::filesystem::perms::owner_all);
   setenv("CAROUSEL_BIN_DIR", (folder_ / "bin").c_str(), 1);

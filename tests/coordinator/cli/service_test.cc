@@ -167,12 +167,12 @@ TEST_F(Service, AResumeWhoseTimeIsUpSaysThatTheJobStillWaitsAndAnotherOneHelps) 
       Run({"resume", job, "--set", "pipeline.stages=3", "--timeout", "1"}, "table");
 
   EXPECT_EQ(late.code, 6);
-  EXPECT_EQ(late.err.rfind("carousel: after 1 s " + job + " is queued: needs 3 workers", 0), 0)
+  EXPECT_EQ(late.err.rfind("carousel: after 1 s " + job + " is QUEUED: needs 3 workers", 0), 0)
       << late.err;
   EXPECT_NE(late.err.find("it stays in the queue"), std::string::npos) << late.err;
   const Finished wait = Run({"wait", job, "--timeout", "1"}, "table");
   EXPECT_EQ(wait.code, 6);
-  EXPECT_NE(wait.err.find("still queued, at step"), std::string::npos) << wait.err;
+  EXPECT_NE(wait.err.find("still QUEUED, at step"), std::string::npos) << wait.err;
   EXPECT_NE(wait.err.find("needs 3 workers"), std::string::npos) << wait.err;
   const Finished resumed = Run({"resume", job, "--set", "pipeline.stages=1"}, "json");
   EXPECT_EQ(resumed.code, 0) << resumed.err;
