@@ -110,8 +110,8 @@ inline std::string BuildTinyDataset(const std::string& path) {
   std::ofstream text(path + ".txt");
   for (int i = 0; i < 1000; ++i) text << "Sentence " << i << " says " << i * i << ".\n";
   text.close();
-  RunCarousel({"data", "build", "--to", path, "--held-out-every", "5", "--held-out-block",
-               "1024", path + ".txt"});
+  RunCarousel({"data", "build", "--to", path, "--held-out-every", "5", "--held-out-block", "1024",
+               path + ".txt"});
   return path;
 }
 
