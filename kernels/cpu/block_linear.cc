@@ -194,19 +194,17 @@ void Run(Context& context, const BlockLinearForward& op) {
     if (IsFours(op)) {
       return MapAllFours(context, op.x, weight, true, op.rows, op.blocks, false, op.y);
     }
-    Product<T> product;
-    product.m = op.rows;
-    product.n = op.out;
-    product.k = op.in;
-    product.a = {op.x.data.As<T>(), op.x.stride, 1};
-    product.b = {weight, 1, op.in};
-    product.c = op.y.data.As<T>();
-    product.c_row = op.y.stride;
-    product.count = op.blocks;
-    product.a_next = op.in;
-    product.b_next = op.out * op.in;
-    product.c_next = op.out;
-    MatMul(context, product);
+    MatMul<T>(context, {.m = op.rows,
+                        .n = op.out,
+                        .k = op.in,
+                        .a = Rows(op.x.data.As<T>(), op.x.stride),
+                        .b = Transposed(Rows(weight, op.in)),
+                        .c = op.y.data.As<T>(),
+                        .c_row = op.y.stride,
+                        .count = op.blocks,
+                        .a_next = op.in,
+                        .b_next = op.out * op.in,
+                        .c_next = op.out});
   });
 }
 
@@ -220,20 +218,18 @@ void Run(Context& context, const BlockLinearBackwardInput& op) {
     if (IsFours(op)) {
       return MapAllFours(context, op.dy, weight, false, op.rows, op.blocks, op.accumulate, op.dx);
     }
-    Product<T> product;
-    product.m = op.rows;
-    product.n = op.in;
-    product.k = op.out;
-    product.a = {op.dy.data.As<T>(), op.dy.stride, 1};
-    product.b = {weight, op.in, 1};
-    product.c = op.dx.data.As<T>();
-    product.c_row = op.dx.stride;
-    product.accumulate = op.accumulate;
-    product.count = op.blocks;
-    product.a_next = op.out;
-    product.b_next = op.out * op.in;
-    product.c_next = op.in;
-    MatMul(context, product);
+    MatMul<T>(context, {.m = op.rows,
+                        .n = op.in,
+                        .k = op.out,
+                        .a = Rows(op.dy.data.As<T>(), op.dy.stride),
+                        .b = Rows(weight, op.in),
+                        .c = op.dx.data.As<T>(),
+                        .c_row = op.dx.stride,
+                        .accumulate = op.accumulate,
+                        .count = op.blocks,
+                        .a_next = op.out,
+                        .b_next = op.out * op.in,
+                        .c_next = op.in});
   });
 }
 
@@ -257,20 +253,18 @@ void Run(Context& context, const BlockLinearBackwardWeight& op) {
       });
       return;
     }
-    Product<T> product;
-    product.m = op.out;
-    product.n = op.in;
-    product.k = op.rows;
-    product.a = {dy + (op.rows - 1) * op.dy.stride, 1, -op.dy.stride};
-    product.b = {x + (op.rows - 1) * op.x.stride, -op.x.stride, 1};
-    product.c = dweight;
-    product.c_row = op.in;
-    product.accumulate = true;
-    product.count = op.blocks;
-    product.a_next = op.out;
-    product.b_next = op.in;
-    product.c_next = op.out * op.in;
-    MatMul(context, product);
+    MatMul<T>(context, {.m = op.out,
+                        .n = op.in,
+                        .k = op.rows,
+                        .a = Transposed(RowsFromTheLast(dy, op.rows, op.dy.stride)),
+                        .b = RowsFromTheLast(x, op.rows, op.x.stride),
+                        .c = dweight,
+                        .c_row = op.in,
+                        .accumulate = true,
+                        .count = op.blocks,
+                        .a_next = op.out,
+                        .b_next = op.in,
+                        .c_next = op.out * op.in});
   });
 }
 

@@ -17,18 +17,16 @@ void Run(Context& context, const LinearForward& op) {
   KERNEL_CHECK(Holds(op.y, op.rows, op.out));
   Typed(op.x.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    Product<T> product;
-    product.m = op.rows;
-    product.n = op.out;
-    product.k = op.in;
-    product.a = {op.x.data.As<T>(), op.x.stride, 1};
-    product.b = {op.weight.As<T>(), 1, op.in};
-    product.c = op.y.data.As<T>();
-    product.c_row = op.y.stride;
-    product.bias = op.bias.As<T>();
-    product.residual = op.residual.data.As<T>();
-    product.residual_row = op.residual.stride;
-    MatMul(context, product);
+    MatMul<T>(context, {.m = op.rows,
+                        .n = op.out,
+                        .k = op.in,
+                        .a = Rows(op.x.data.As<T>(), op.x.stride),
+                        .b = Transposed(Rows(op.weight.As<T>(), op.in)),
+                        .c = op.y.data.As<T>(),
+                        .c_row = op.y.stride,
+                        .bias = op.bias.As<T>(),
+                        .residual = op.residual.data.As<T>(),
+                        .residual_row = op.residual.stride});
   });
 }
 
@@ -38,16 +36,14 @@ void Run(Context& context, const LinearBackwardInput& op) {
   KERNEL_CHECK(Holds(op.dx, op.rows, op.in));
   Typed(op.dy.data.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    Product<T> product;
-    product.m = op.rows;
-    product.n = op.in;
-    product.k = op.out;
-    product.a = {op.dy.data.As<T>(), op.dy.stride, 1};
-    product.b = {op.weight.As<T>(), op.in, 1};
-    product.c = op.dx.data.As<T>();
-    product.c_row = op.dx.stride;
-    product.accumulate = op.accumulate;
-    MatMul(context, product);
+    MatMul<T>(context, {.m = op.rows,
+                        .n = op.in,
+                        .k = op.out,
+                        .a = Rows(op.dy.data.As<T>(), op.dy.stride),
+                        .b = Rows(op.weight.As<T>(), op.in),
+                        .c = op.dx.data.As<T>(),
+                        .c_row = op.dx.stride,
+                        .accumulate = op.accumulate});
   });
 }
 
@@ -61,16 +57,14 @@ void Run(Context& context, const LinearBackwardWeight& op) {
     using T = decltype(zero);
     const T* x = op.x.data.As<T>();
     const T* dy = op.dy.data.As<T>();
-    Product<T> product;
-    product.m = op.out;
-    product.n = op.in;
-    product.k = op.rows;
-    product.a = {dy + (op.rows - 1) * op.dy.stride, 1, -op.dy.stride};
-    product.b = {x + (op.rows - 1) * op.x.stride, -op.x.stride, 1};
-    product.c = op.dweight.As<T>();
-    product.c_row = op.in;
-    product.accumulate = true;
-    MatMul(context, product);
+    MatMul<T>(context, {.m = op.out,
+                        .n = op.in,
+                        .k = op.rows,
+                        .a = Transposed(RowsFromTheLast(dy, op.rows, op.dy.stride)),
+                        .b = RowsFromTheLast(x, op.rows, op.x.stride),
+                        .c = op.dweight.As<T>(),
+                        .c_row = op.in,
+                        .accumulate = true});
     if (!op.dbias.empty()) {
       constexpr int64_t kTaskColumns = 64;
       T* dbias = op.dbias.As<T>();

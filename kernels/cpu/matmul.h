@@ -28,6 +28,23 @@ struct Strided {
   int64_t row = 0, column = 0;
 };
 
+// Rows that lie `stride` apart.
+template <class T>
+Strided<T> Rows(const T* data, int64_t stride) {
+  return {data, stride, 1};
+}
+
+// The same from the last row to the first, for chains that run so.
+template <class T>
+Strided<T> RowsFromTheLast(const T* data, int64_t rows, int64_t stride) {
+  return {data + (rows - 1) * stride, -stride, 1};
+}
+
+template <class T>
+Strided<T> Transposed(const Strided<T>& matrix) {
+  return {matrix.data, matrix.column, matrix.row};
+}
+
 // c[m, n] = residual + ((start + sum_k a[m, k] b[k, n]) + bias[n]), each part optional.
 template <class T>
 struct Product {

@@ -271,18 +271,18 @@ void Run(Context& context, const SlstmBackwardWeight& op) {
     const T* h_before = op.h_before.As<T>();
     const T* draw = op.draw.As<T>();
     for (int64_t gate = 0; gate < kGates; ++gate) {
-      Product<T> product;
-      product.m = product.n = dim;
-      product.k = rows;
-      product.a = {h_before + (rows - 1) * width, 1, -width};
-      product.b = {draw + ((rows - 1) * kGates + gate) * width, -kGates * width, 1};
-      product.c = op.dr.As<T>() + gate * dim;
-      product.c_row = kGates * dim;
-      product.accumulate = true;
-      product.count = shape.heads;
-      product.a_next = product.b_next = dim;
-      product.c_next = dim * kGates * dim;
-      MatMul(context, product);
+      MatMul<T>(context, {.m = dim,
+                          .n = dim,
+                          .k = rows,
+                          .a = Transposed(RowsFromTheLast(h_before, rows, width)),
+                          .b = RowsFromTheLast(draw + gate * width, rows, kGates * width),
+                          .c = op.dr.As<T>() + gate * dim,
+                          .c_row = kGates * dim,
+                          .accumulate = true,
+                          .count = shape.heads,
+                          .a_next = dim,
+                          .b_next = dim,
+                          .c_next = dim * kGates * dim});
     }
     T* db = op.db.As<T>();
     Parallel(context, shape.heads * kGates, [&](int64_t index, int) {
