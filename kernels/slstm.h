@@ -1,7 +1,7 @@
 // The sLSTM cell: exponential gating with memory mixing inside heads (Beck et al. 2024, section 2.2
 // and appendix A, eqs 34-51).
 //
-// Per unit, gate order i, f, z, o; R is block-diagonal, one [DH x 4 DH] block a head:
+// Per unit; R is block-diagonal, one [DH x 4 DH] block a head:
 //   raw = (x_t + b) + R h_{t-1}             chain: starts at x + b, units of h ascending
 //   l   = m_{t-1} + log sigmoid(raw_f)
 //   m_t = raw_i where n_{t-1} == 0, else max(raw_i, l)                 (tested per element)
@@ -21,6 +21,9 @@
 #include "kernels/span.h"
 
 namespace carousel::kernels {
+
+// The gates' order wherever four stand side by side.
+enum SlstmGate : int64_t { kGateI, kGateF, kGateZ, kGateO, kGates };
 
 struct SlstmShape {
   int64_t steps = 0, batch = 0, heads = 0, head_dim = 0;  // D = heads * head_dim

@@ -73,18 +73,18 @@ class BackwardHead {
         dv_(HeadRows<T>(op.dv, op.shape, index, op.shape.v_dim)),
         di_(HeadRows<T>(op.di, op.shape, index, 1)),
         df_(HeadRows<T>(op.df, op.shape, index, 1)),
-        x_(scratch) {}
+        scratch_(scratch) {}
 
   void Run() {
     const int64_t chunks = (shape_.steps + shape_.chunk - 1) / shape_.chunk;
     // The state after the last chunk is read with its gradient only.
     ComputeStates(op_.dout.empty() ? chunks - 1 : chunks);
     has_dstate_ = !op_.dout.empty();
-    if (has_dstate_) LoadState(op_.dout, shape_, index_, x_.dstate);
+    if (has_dstate_) LoadState(op_.dout, shape_, index_, scratch_.dstate);
     for (int64_t c = chunks - 1; c >= 0; --c) VisitChunk(c);
     if (op_.din.empty()) return;
-    if (!has_dstate_) ClearState(shape_, x_.dstate);
-    StoreState(x_.dstate, shape_, index_, op_.din);
+    if (!has_dstate_) ClearState(shape_, scratch_.dstate);
+    StoreState(scratch_.dstate, shape_, index_, op_.din);
   }
 
  private:
@@ -99,68 +99,68 @@ class BackwardHead {
     } else if (has_state) {
       before = op_.in.m.template As<T>()[index_];
     }
-    x_.gates.Compute(head_, shape_, FirstRow(chunk), Rows(chunk), before, has_state);
+    scratch_.gates.Compute(head_, shape_, FirstRow(chunk), Rows(chunk), before, has_state);
   }
 
   void ComputeStates(int64_t count) {
-    if (!op_.in.empty()) LoadState(op_.in, shape_, index_, x_.states[0]);
+    if (!op_.in.empty()) LoadState(op_.in, shape_, index_, scratch_.states[0]);
     for (int64_t c = 0; c < count; ++c) {
       ComputeGates(c);
-      x_.chunk.LoadKeysAndValues(head_, shape_, FirstRow(c), Rows(c));
-      Advance(x_.gates, x_.chunk, shape_, x_.states[c], x_.states[c + 1]);
+      scratch_.chunk.LoadKeysAndValues(head_, shape_, FirstRow(c), Rows(c));
+      Advance(scratch_.gates, scratch_.chunk, shape_, scratch_.states[c], scratch_.states[c + 1]);
     }
   }
 
   void VisitChunk(int64_t chunk) {
-    const State<T>& before = x_.states[chunk];
+    const State<T>& before = scratch_.states[chunk];
     ComputeGates(chunk);
-    x_.chunk.Load(head_, shape_, FirstRow(chunk), Rows(chunk));
+    scratch_.chunk.Load(head_, shape_, FirstRow(chunk), Rows(chunk));
     LoadOutputGradient(FirstRow(chunk), Rows(chunk));
-    if (has_dstate_) Transpose(shape_.qk_dim, shape_.v_dim, x_.dstate.c, x_.dc_columns);
-    for (int64_t p = x_.gates.piece_count - 1; p >= 0; --p) {
-      const Piece& piece = x_.gates.pieces[p];
+    if (has_dstate_) Transpose(shape_.qk_dim, shape_.v_dim, scratch_.dstate.c, scratch_.dc_columns);
+    for (int64_t p = scratch_.gates.piece_count - 1; p >= 0; --p) {
+      const Piece& piece = scratch_.gates.pieces[p];
       WeighScores(piece, FirstRow(chunk));
       QueryGradient(piece, before);
       KeyGradient(piece);
       ValueGradient(piece);
-      GateGradient(piece, FirstRow(chunk), x_.states[chunk + 1]);
+      GateGradient(piece, FirstRow(chunk), scratch_.states[chunk + 1]);
       StoreRows(piece, FirstRow(chunk));
     }
-    StateGradient(x_.gates.pieces[0]);
+    StateGradient(scratch_.gates.pieces[0]);
   }
 
   // g = dh / denominator and dr, with h = numerator / (max(|r|, exp(-m)) + eps).
   void LoadOutputGradient(int64_t first_row, int64_t rows) {
-    T* const inverse = x_.dforget;
+    T* const inverse = scratch_.dforget;
     for (int64_t t = 0; t < rows; ++t) {
-      const T value = *r_.Row(first_row + t), floor = x_.gates.floor[t];
+      const T value = *r_.Row(first_row + t), floor = scratch_.gates.floor[t];
       inverse[t] = InverseDenominator(value, floor, T(shape_.epsilon));
       const T slope = Magnitude(value) < floor || value == 0 ? T(0) : value > 0 ? T(1) : T(-1);
       const T product = Dot(dh_.Row(first_row + t), h_.Row(first_row + t), shape_.v_dim);
-      x_.dr[t] = slope == 0 ? T(0) : -slope * (product * inverse[t]);
+      scratch_.dr[t] = slope == 0 ? T(0) : -slope * (product * inverse[t]);
     }
-    Pack(dh_, first_row, rows, shape_.v_dim, T(1), x_.g);
-    ScaleRows(rows, shape_.v_dim, inverse, x_.g, x_.g);
-    Transpose(rows, shape_.v_dim, x_.g, x_.g_columns);
+    Pack(dh_, first_row, rows, shape_.v_dim, T(1), scratch_.g);
+    ScaleRows(rows, shape_.v_dim, inverse, scratch_.g, scratch_.g);
+    Transpose(rows, shape_.v_dim, scratch_.g, scratch_.g_columns);
   }
 
   // The decayed scores, and the gradient of the scores: (g_i . v_j + dr_i) * decay.
   void WeighScores(const Piece& piece, int64_t first_row) {
     const int64_t rows = piece.rows();
-    Scores(x_.chunk, piece, shape_.qk_dim, x_.scores);
+    Scores(scratch_.chunk, piece, shape_.qk_dim, scratch_.scores);
     for (int64_t j = 0; j < rows; j += kTriangle) {
       Multiply(Start::kZero, Min(kTriangle, rows - j), rows - j, shape_.v_dim,
-               AsLeft(x_.chunk.v.At(piece.first + j, 0)), x_.g_columns.At(0, piece.first + j),
-               x_.dscores.At(j, j));
+               AsLeft(scratch_.chunk.v.At(piece.first + j, 0)),
+               scratch_.g_columns.At(0, piece.first + j), scratch_.dscores.At(j, j));
     }
     for (int64_t j = 0; j < rows; ++j) {
       Prefetch(first_row + piece.first + j);
       const int64_t block = j / kTriangle * kTriangle;
-      T *const row = x_.scores.Row(j), *const drow = x_.dscores.Row(j);
+      T *const row = scratch_.scores.Row(j), *const drow = scratch_.dscores.Row(j);
       for (int64_t i = block; i < rows; i += kLanes<T>) {
-        const Vec<T> weight = Exp(x_.gates.LogWeight(piece.first + j, piece.first + i));
+        const Vec<T> weight = Exp(scratch_.gates.LogWeight(piece.first + j, piece.first + i));
         Store<T>(row + i, Load<T>(row + i) * weight);
-        Store<T>(drow + i, (Load<T>(drow + i) + Load<T>(x_.dr + piece.first + i)) * weight);
+        Store<T>(drow + i, (Load<T>(drow + i) + Load<T>(scratch_.dr + piece.first + i)) * weight);
       }
       for (int64_t i = block; i < j; ++i) row[i] = drow[i] = 0;
     }
@@ -190,24 +190,24 @@ class BackwardHead {
       for (int64_t d = 0; d < qk_dim; ++d) {
         const Vec<T> n = Splat<T>(before.n[d]);
         for (int64_t i = 0; i < rows; i += kLanes<T>) {
-          Store<T>(x_.dq_columns.Row(d) + i, n * Load<T>(x_.dr + i));
+          Store<T>(scratch_.dq_columns.Row(d) + i, n * Load<T>(scratch_.dr + i));
         }
       }
-      Multiply(Start::kFromC, qk_dim, rows, shape_.v_dim, AsLeft(before.c), x_.g_columns,
-               x_.dq_columns);
+      Multiply(Start::kFromC, qk_dim, rows, shape_.v_dim, AsLeft(before.c), scratch_.g_columns,
+               scratch_.dq_columns);
       for (int64_t d = 0; d < qk_dim; ++d) {
         for (int64_t i = 0; i < rows; i += kLanes<T>) {
-          T* const at = x_.dq_columns.Row(d) + i;
-          Store<T>(at, Load<T>(x_.gates.carry + i) * Load<T>(at));
+          T* const at = scratch_.dq_columns.Row(d) + i;
+          Store<T>(at, Load<T>(scratch_.gates.carry + i) * Load<T>(at));
         }
       }
-      Transpose(qk_dim, rows, x_.dq_columns, x_.dq);
+      Transpose(qk_dim, rows, scratch_.dq_columns, scratch_.dq);
     }
-    const Block<T> keys = x_.chunk.k.At(piece.first, 0);
+    const Block<T> keys = scratch_.chunk.k.At(piece.first, 0);
     for (int64_t i = 0; i < rows; i += kTriangle) {
       const int64_t count = Min(kTriangle, rows - i);
       Multiply(StartOf(piece.takes_state), count, qk_dim, i + count,
-               TransposedLeft(x_.dscores.At(0, i)), keys, x_.dq.At(i, 0));
+               TransposedLeft(scratch_.dscores.At(0, i)), keys, scratch_.dq.At(i, 0));
     }
   }
 
@@ -218,16 +218,17 @@ class BackwardHead {
     if (from_state) {
       for (int64_t j = 0; j < rows; ++j) {
         for (int64_t d = 0; d < qk_dim; d += kLanes<T>) {
-          Store<T>(x_.dk.Row(j) + d, Load<T>(x_.dstate.n + d));
+          Store<T>(scratch_.dk.Row(j) + d, Load<T>(scratch_.dstate.n + d));
         }
       }
-      Multiply(Start::kFromC, rows, qk_dim, shape_.v_dim, AsLeft(x_.chunk.v.At(piece.first, 0)),
-               x_.dc_columns, x_.dk);
-      ScaleRows(rows, qk_dim, x_.gates.keep + piece.first, x_.dk, x_.dk);
+      Multiply(Start::kFromC, rows, qk_dim, shape_.v_dim,
+               AsLeft(scratch_.chunk.v.At(piece.first, 0)), scratch_.dc_columns, scratch_.dk);
+      ScaleRows(rows, qk_dim, scratch_.gates.keep + piece.first, scratch_.dk, scratch_.dk);
     }
     for (int64_t j = 0; j < rows; j += kTriangle) {
       Multiply(StartOf(from_state), Min(kTriangle, rows - j), qk_dim, rows - j,
-               AsLeft(x_.dscores.At(j, j)), x_.chunk.q.At(piece.first + j, 0), x_.dk.At(j, 0));
+               AsLeft(scratch_.dscores.At(j, j)), scratch_.chunk.q.At(piece.first + j, 0),
+               scratch_.dk.At(j, 0));
     }
   }
 
@@ -236,13 +237,14 @@ class BackwardHead {
     const int64_t rows = piece.rows(), v_dim = shape_.v_dim;
     const bool from_state = piece.gives_state && has_dstate_;
     if (from_state) {
-      Multiply(Start::kZero, rows, v_dim, shape_.qk_dim, AsLeft(x_.chunk.k.At(piece.first, 0)),
-               x_.dstate.c, x_.dv);
-      ScaleRows(rows, v_dim, x_.gates.keep + piece.first, x_.dv, x_.dv);
+      Multiply(Start::kZero, rows, v_dim, shape_.qk_dim,
+               AsLeft(scratch_.chunk.k.At(piece.first, 0)), scratch_.dstate.c, scratch_.dv);
+      ScaleRows(rows, v_dim, scratch_.gates.keep + piece.first, scratch_.dv, scratch_.dv);
     }
     for (int64_t j = 0; j < rows; j += kTriangle) {
       Multiply(StartOf(from_state), Min(kTriangle, rows - j), v_dim, rows - j,
-               AsLeft(x_.scores.At(j, j)), x_.g.At(piece.first + j, 0), x_.dv.At(j, 0));
+               AsLeft(scratch_.scores.At(j, j)), scratch_.g.At(piece.first + j, 0),
+               scratch_.dv.At(j, 0));
     }
   }
 
@@ -251,18 +253,19 @@ class BackwardHead {
     double sum = piece.gives_state && has_dstate_ ? StateProduct(after) : 0.0;
     for (int64_t i = piece.rows() - 1; i >= 0; --i) {
       const int64_t t = piece.first + i;
-      const T key_product = Dot(x_.chunk.k.Row(t), x_.dk.Row(i), shape_.qk_dim);
-      const T query_product = Dot(x_.chunk.q.Row(t), x_.dq.Row(i), shape_.qk_dim);
+      const T key_product = Dot(scratch_.chunk.k.Row(t), scratch_.dk.Row(i), shape_.qk_dim);
+      const T query_product = Dot(scratch_.chunk.q.Row(t), scratch_.dq.Row(i), shape_.qk_dim);
       *di_.Row(first_row + t) = key_product;
       sum += double(query_product) - double(key_product);
-      x_.dforget[t] = T(sum);
+      scratch_.dforget[t] = T(sum);
     }
-    if (!piece.takes_state) x_.dforget[piece.first] = 0;
+    if (!piece.takes_state) scratch_.dforget[piece.first] = 0;
     for (int64_t t = piece.first; t < piece.last; t += kLanes<T>) {
-      const Vec<T> slope = Sigmoid(-Load<T>(x_.gates.forget + t));
-      Store<T>(x_.dforget + t, Load<T>(x_.dforget + t) * slope);
+      const Vec<T> slope = Sigmoid(-Load<T>(scratch_.gates.forget + t));
+      Store<T>(scratch_.dforget + t, Load<T>(scratch_.dforget + t) * slope);
     }
-    for (int64_t t = piece.first; t < piece.last; ++t) *df_.Row(first_row + t) = x_.dforget[t];
+    for (int64_t t = piece.first; t < piece.last; ++t)
+      *df_.Row(first_row + t) = scratch_.dforget[t];
   }
 
   // <dC, C> + <dn, n>
@@ -274,17 +277,17 @@ class BackwardHead {
       });
     };
     for (int64_t d = 0; d < shape_.qk_dim; ++d) {
-      add(x_.dstate.c.Row(d), after.c.Row(d), shape_.v_dim);
+      add(scratch_.dstate.c.Row(d), after.c.Row(d), shape_.v_dim);
     }
-    add(x_.dstate.n, after.n, shape_.qk_dim);
+    add(scratch_.dstate.n, after.n, shape_.qk_dim);
     return sum.Fold();
   }
 
   void StoreRows(const Piece& piece, int64_t first_row) {
     const T scale = T(1) / Sqrt(T(shape_.qk_dim));
-    StoreBlock(dq_, shape_.qk_dim, scale, x_.dq, piece, first_row);
-    StoreBlock(dk_, shape_.qk_dim, T(1), x_.dk, piece, first_row);
-    StoreBlock(dv_, shape_.v_dim, T(1), x_.dv, piece, first_row);
+    StoreBlock(dq_, shape_.qk_dim, scale, scratch_.dq, piece, first_row);
+    StoreBlock(dk_, shape_.qk_dim, T(1), scratch_.dk, piece, first_row);
+    StoreBlock(dv_, shape_.v_dim, T(1), scratch_.dv, piece, first_row);
   }
 
   void StoreBlock(Series<T> to, int64_t width, T factor, Block<T> from, const Piece& piece,
@@ -306,22 +309,23 @@ class BackwardHead {
       return;
     }
     const bool goes_on = has_dstate_ && piece.gives_state;
-    const T carry = x_.gates.carry[piece.last - 1];
-    ScaleRows(piece.rows(), shape_.qk_dim, x_.gates.carry, x_.chunk.q, x_.chunk.weighted);
+    const T carry = scratch_.gates.carry[piece.last - 1];
+    ScaleRows(piece.rows(), shape_.qk_dim, scratch_.gates.carry, scratch_.chunk.q,
+              scratch_.chunk.weighted);
     if (goes_on) {
       for (int64_t d = 0; d < shape_.qk_dim; ++d) {
-        ScaleRows(1, shape_.v_dim, &carry, x_.dstate.c.At(d, 0), x_.dstate.c.At(d, 0));
+        ScaleRows(1, shape_.v_dim, &carry, scratch_.dstate.c.At(d, 0), scratch_.dstate.c.At(d, 0));
       }
-      ScaleRows(1, shape_.qk_dim, &carry, {x_.dstate.n, 0}, {x_.dstate.n, 0});
+      ScaleRows(1, shape_.qk_dim, &carry, {scratch_.dstate.n, 0}, {scratch_.dstate.n, 0});
     }
     Multiply(StartOf(goes_on), shape_.qk_dim, shape_.v_dim, piece.rows(),
-             TransposedLeft(x_.chunk.weighted), x_.g, x_.dstate.c);
+             TransposedLeft(scratch_.chunk.weighted), scratch_.g, scratch_.dstate.c);
     for (int64_t d = 0; d < Padded<T>(shape_.qk_dim); d += kLanes<T>) {
-      Vec<T> sum = goes_on ? Load<T>(x_.dstate.n + d) : Vec<T>{};
+      Vec<T> sum = goes_on ? Load<T>(scratch_.dstate.n + d) : Vec<T>{};
       for (int64_t i = 0; i < piece.rows(); ++i) {
-        sum = Fma(Splat<T>(x_.dr[i]), Load<T>(x_.chunk.weighted.Row(i) + d), sum);
+        sum = Fma(Splat<T>(scratch_.dr[i]), Load<T>(scratch_.chunk.weighted.Row(i) + d), sum);
       }
-      Store<T>(x_.dstate.n + d, sum);
+      Store<T>(scratch_.dstate.n + d, sum);
     }
     has_dstate_ = true;
   }
@@ -332,7 +336,7 @@ class BackwardHead {
   const Head<T> head_;
   const Series<const T> h_, r_, m_, dh_;
   const Series<T> dq_, dk_, dv_, di_, df_;
-  BackwardScratch<T>& x_;
+  BackwardScratch<T>& scratch_;
   bool has_dstate_ = false;  // else the gradient of the state after the chunk is zero
 };
 

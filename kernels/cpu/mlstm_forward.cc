@@ -44,31 +44,31 @@ class ForwardHead {
         h_(HeadRows<T>(op.h, op.shape, index, op.shape.v_dim)),
         r_(HeadRows<T>(op.r, op.shape, index, 1)),
         m_(HeadRows<T>(op.m, op.shape, index, 1)),
-        x_(scratch) {}
+        scratch_(scratch) {}
 
   void Run() {
     bool has_state = !op_.in.empty();
     T before = T(shape_.initial_m);
     if (has_state) {
-      LoadState(op_.in, shape_, index_, x_.state);
+      LoadState(op_.in, shape_, index_, scratch_.state);
       before = op_.in.m.template As<T>()[index_];
     }
     for (int64_t first = 0; first < shape_.steps; first += shape_.chunk) {
       const int64_t rows = Min(shape_.chunk, shape_.steps - first);
-      x_.gates.Compute(head_, shape_, first, rows, before, has_state);
-      x_.chunk.Load(head_, shape_, first, rows);
-      for (int64_t p = 0; p < x_.gates.piece_count; ++p) {
-        const Piece& piece = x_.gates.pieces[p];
+      scratch_.gates.Compute(head_, shape_, first, rows, before, has_state);
+      scratch_.chunk.Load(head_, shape_, first, rows);
+      for (int64_t p = 0; p < scratch_.gates.piece_count; ++p) {
+        const Piece& piece = scratch_.gates.pieces[p];
         WeighScores(piece, first);
         Accumulate(piece);
         StoreRows(piece, first);
       }
-      Advance(x_.gates, x_.chunk, shape_, x_.state, x_.state);
+      Advance(scratch_.gates, scratch_.chunk, shape_, scratch_.state, scratch_.state);
       has_state = true;
-      before = x_.gates.m[rows - 1];
+      before = scratch_.gates.m[rows - 1];
     }
     if (!op_.out.empty()) {
-      StoreState(x_.state, shape_, index_, op_.out);
+      StoreState(scratch_.state, shape_, index_, op_.out);
       op_.out.m.template As<T>()[index_] = before;
     }
   }
@@ -77,20 +77,20 @@ class ForwardHead {
   // Scores times decays, and the normaliser of the piece's rows.
   void WeighScores(const Piece& piece, int64_t first_row) {
     if (piece.takes_state) CarryQueries(piece);
-    Scores(x_.chunk, piece, shape_.qk_dim, x_.scores);
+    Scores(scratch_.chunk, piece, shape_.qk_dim, scratch_.scores);
     const int64_t rows = piece.rows();
-    for (int64_t i = 0; i < rows && !piece.takes_state; ++i) x_.normaliser[i] = 0;
+    for (int64_t i = 0; i < rows && !piece.takes_state; ++i) scratch_.normaliser[i] = 0;
     for (int64_t j = 0; j < rows; ++j) {
       Prefetch(first_row + piece.first + j);
       const int64_t block = j / kTriangle * kTriangle;
-      T* const row = x_.scores.Row(j);
+      T* const row = scratch_.scores.Row(j);
       for (int64_t i = block; i < rows; i += kLanes<T>) {
-        const Vec<T> weight = Exp(x_.gates.LogWeight(piece.first + j, piece.first + i));
+        const Vec<T> weight = Exp(scratch_.gates.LogWeight(piece.first + j, piece.first + i));
         Store<T>(row + i, Load<T>(row + i) * weight);
       }
       for (int64_t i = block; i < j; ++i) row[i] = 0;
       for (int64_t i = block; i < rows; i += kLanes<T>) {
-        Store<T>(x_.normaliser + i, Load<T>(x_.normaliser + i) + Load<T>(row + i));
+        Store<T>(scratch_.normaliser + i, Load<T>(scratch_.normaliser + i) + Load<T>(row + i));
       }
     }
   }
@@ -108,14 +108,14 @@ class ForwardHead {
   // The queries' share in the state before the chunk; starts the normaliser.
   void CarryQueries(const Piece& piece) {
     for (int64_t i = 0; i < piece.rows(); i += kLanes<T>) {
-      const Vec<T> weight = Load<T>(x_.gates.carry + i);
+      const Vec<T> weight = Load<T>(scratch_.gates.carry + i);
       Vec<T> sum = {};
       for (int64_t d = 0; d < shape_.qk_dim; ++d) {
-        const Vec<T> query = weight * Load<T>(x_.chunk.q_columns.Row(d) + i);
-        Store<T>(x_.carried.Row(d) + i, query);
-        sum = Fma(query, Splat<T>(x_.state.n[d]), sum);
+        const Vec<T> query = weight * Load<T>(scratch_.chunk.q_columns.Row(d) + i);
+        Store<T>(scratch_.carried.Row(d) + i, query);
+        sum = Fma(query, Splat<T>(scratch_.state.n[d]), sum);
       }
-      Store<T>(x_.normaliser + i, sum);
+      Store<T>(scratch_.normaliser + i, sum);
     }
   }
 
@@ -123,26 +123,26 @@ class ForwardHead {
   void Accumulate(const Piece& piece) {
     const int64_t rows = piece.rows();
     if (piece.takes_state) {
-      Multiply(Start::kZero, rows, shape_.v_dim, shape_.qk_dim, TransposedLeft(x_.carried),
-               x_.state.c, x_.numerator);
+      Multiply(Start::kZero, rows, shape_.v_dim, shape_.qk_dim, TransposedLeft(scratch_.carried),
+               scratch_.state.c, scratch_.numerator);
     }
     const Start start = piece.takes_state ? Start::kFromC : Start::kZero;
     for (int64_t i = 0; i < rows; i += kTriangle) {
       const int64_t count = Min(kTriangle, rows - i);
-      Multiply(start, count, shape_.v_dim, i + count, TransposedLeft(x_.scores.At(0, i)),
-               x_.chunk.v.At(piece.first, 0), x_.numerator.At(i, 0));
+      Multiply(start, count, shape_.v_dim, i + count, TransposedLeft(scratch_.scores.At(0, i)),
+               scratch_.chunk.v.At(piece.first, 0), scratch_.numerator.At(i, 0));
     }
   }
 
   void StoreRows(const Piece& piece, int64_t first_row) {
     for (int64_t i = 0; i < piece.rows(); ++i) {
       const int64_t t = piece.first + i, row = first_row + t;
-      *r_.Row(row) = x_.normaliser[i];
-      *m_.Row(row) = x_.gates.m[t];
-      const Vec<T> factor =
-          Splat<T>(InverseDenominator(x_.normaliser[i], x_.gates.floor[t], T(shape_.epsilon)));
+      *r_.Row(row) = scratch_.normaliser[i];
+      *m_.Row(row) = scratch_.gates.m[t];
+      const Vec<T> factor = Splat<T>(
+          InverseDenominator(scratch_.normaliser[i], scratch_.gates.floor[t], T(shape_.epsilon)));
       ForEachVector<T>(shape_.v_dim, [&](int64_t c, int64_t count) {
-        StoreUpTo<T>(h_.Row(row) + c, Load<T>(x_.numerator.Row(i) + c) * factor, count);
+        StoreUpTo<T>(h_.Row(row) + c, Load<T>(scratch_.numerator.Row(i) + c) * factor, count);
       });
     }
   }
@@ -152,7 +152,7 @@ class ForwardHead {
   const int64_t index_;
   const Head<T> head_;
   const Series<T> h_, r_, m_;
-  ForwardScratch<T>& x_;
+  ForwardScratch<T>& scratch_;
 };
 
 }  // namespace

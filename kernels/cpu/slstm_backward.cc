@@ -160,10 +160,10 @@ class BackwardTask {
     ForEachVector<T>(dim_, [&](int64_t u, int64_t count) {
       PrefetchBefore(kept + u, gates + u);
       Units<T> units;
-      units.i = LoadUpTo<T>(gates + u, count);
-      units.f = LoadUpTo<T>(gates + width + u, count);
-      units.z = LoadUpTo<T>(gates + 2 * width + u, count);
-      units.o = LoadUpTo<T>(gates + 3 * width + u, count);
+      units.i = LoadUpTo<T>(gates + kGateI * width + u, count);
+      units.f = LoadUpTo<T>(gates + kGateF * width + u, count);
+      units.z = LoadUpTo<T>(gates + kGateZ * width + u, count);
+      units.o = LoadUpTo<T>(gates + kGateO * width + u, count);
       units.keep = LoadUpTo<T>(op_.keep + kept + u, count);
       units.h = LoadUpTo<T>(op_.h + kept + u, count);
       units.n = LoadUpTo<T>(op_.n + kept + u, count);

@@ -163,12 +163,12 @@ class ForwardTask {
   void End(int64_t t, int64_t b) {
     const int64_t next = t + 1 < op_.shape.steps ? t + 1 : t;
     T* raw = raw_ + b * kGates * dim_;
-    ActivateForget(t, b, raw + dim_, StartOf(next, b, 0, next_raw_));
-    Activate(raw + 2 * dim_, StartOf(next, b, 1, next_raw_), op_.h + rows_.Unit(next, b),
+    ActivateForget(t, b, raw + kGateF * dim_, StartOf(next, b, kGateI, next_raw_));
+    Activate(raw + kGateZ * dim_, StartOf(next, b, kGateF, next_raw_), op_.h + rows_.Unit(next, b),
              [](Vec<T> z) { return Tanh(z); });
-    Activate(raw + 3 * dim_, StartOf(next, b, 2, next_raw_), op_.c + rows_.Unit(next, b),
+    Activate(raw + kGateO * dim_, StartOf(next, b, kGateZ, next_raw_), op_.c + rows_.Unit(next, b),
              [](Vec<T> o) { return Sigmoid(o); });
-    MoveStabiliser(b, raw, StartOf(next, b, 3, next_raw_), op_.n + rows_.Unit(next, b));
+    MoveStabiliser(b, raw, StartOf(next, b, kGateO, next_raw_), op_.n + rows_.Unit(next, b));
     MoveState(t, b, raw);
   }
 
@@ -200,22 +200,23 @@ class ForwardTask {
   // m, and the gates i and f in its scale.
   void MoveStabiliser(int64_t b, T* raw, const Start& start, const T* written_next) {
     const Vec<T> zero = Splat<T>(0), one = Splat<T>(1);
+    T *gate_i = raw + kGateI * dim_, *gate_f = raw + kGateF * dim_;
     T* own_m = m_ + b * dim_;
     const T* own_n = n_ + b * dim_;
     ForEachVector<T>(dim_, [&](int64_t u, int64_t count) {
       start(u, count);
       __builtin_prefetch(written_next + u, 1);
-      const Vec<T> raw_i = LoadUpTo<T>(raw + u, count);
+      const Vec<T> raw_i = LoadUpTo<T>(gate_i + u, count);
       const Vec<T> n = LoadUpTo<T>(own_n + u, count);
-      const Vec<T> l = LoadUpTo<T>(own_m + u, count) + LoadUpTo<T>(raw + dim_ + u, count);
+      const Vec<T> l = LoadUpTo<T>(own_m + u, count) + LoadUpTo<T>(gate_f + u, count);
       // m is raw_i or l, so one of raw_i - m and l - m is 0, and that gate e^0 = 1. So is, where
       // n == 0 chose the smaller of the two, the other gate: its exponent is cut off at 1.
       const auto takes_i = (n == zero) | (raw_i > l);
       const Vec<T> e = Exp(-Abs(raw_i - l));
       StoreUpTo<T>(own_m + u, takes_i ? raw_i : l, count);
-      StoreUpTo<T>(raw + u, takes_i ? one : e, count);
+      StoreUpTo<T>(gate_i + u, takes_i ? one : e, count);
       const Vec<T> f_beside_i = l > raw_i ? one : e;
-      StoreUpTo<T>(raw + dim_ + u, takes_i ? f_beside_i : one, count);
+      StoreUpTo<T>(gate_f + u, takes_i ? f_beside_i : one, count);
     });
   }
 
@@ -225,16 +226,17 @@ class ForwardTask {
     T *own_h = h_ + b * dim_, *own_c = c_ + b * dim_, *own_n = n_ + b * dim_;
     const int64_t dim = dim_, width = rows_.width;
     ForEachVector<T>(dim, [&](int64_t u, int64_t count) {
-      const Vec<T> i = LoadUpTo<T>(raw + u, count), f = LoadUpTo<T>(raw + dim + u, count);
-      const Vec<T> z = LoadUpTo<T>(raw + 2 * dim + u, count);
-      const Vec<T> o = LoadUpTo<T>(raw + 3 * dim + u, count);
+      const Vec<T> i = LoadUpTo<T>(raw + kGateI * dim + u, count);
+      const Vec<T> f = LoadUpTo<T>(raw + kGateF * dim + u, count);
+      const Vec<T> z = LoadUpTo<T>(raw + kGateZ * dim + u, count);
+      const Vec<T> o = LoadUpTo<T>(raw + kGateO * dim + u, count);
       const Vec<T> c_now = Fma(f, LoadUpTo<T>(own_c + u, count), i * z);
       const Vec<T> n_now = Fma(f, LoadUpTo<T>(own_n + u, count), i);
       const Vec<T> h_now = o * c_now / n_now;
-      StoreUpTo<T>(gates + u, i, count);
-      StoreUpTo<T>(gates + width + u, f, count);
-      StoreUpTo<T>(gates + 2 * width + u, z, count);
-      StoreUpTo<T>(gates + 3 * width + u, o, count);
+      StoreUpTo<T>(gates + kGateI * width + u, i, count);
+      StoreUpTo<T>(gates + kGateF * width + u, f, count);
+      StoreUpTo<T>(gates + kGateZ * width + u, z, count);
+      StoreUpTo<T>(gates + kGateO * width + u, o, count);
       StoreUpTo<T>(own_h + u, h_now, count);
       StoreUpTo<T>(own_c + u, c_now, count);
       StoreUpTo<T>(own_n + u, n_now, count);

@@ -9,8 +9,6 @@
 
 namespace carousel::kernels::CAROUSEL_ISA {
 
-inline constexpr int64_t kGates = 4;
-
 inline int64_t WidthOf(const SlstmShape& shape) { return shape.heads * shape.head_dim; }
 // Elements of a tensor [S, B, D].
 inline int64_t UnitsOf(const SlstmShape& shape) {

@@ -19,6 +19,7 @@ namespace {
 
 using kernels::Matrix;
 using kernels::Span;
+using enum kernels::SlstmGate;
 
 constexpr double kNormEpsilon = 1e-5;
 
@@ -97,7 +98,7 @@ class SlstmBlock : public Unit {
 
     CAROUSEL_RETURN_IF_ERROR(AllocateRows(context_, {{&xn_, dim_},
                                                      {&xc_, dim_},
-                                                     {&gates_, 4 * dim_},
+                                                     {&gates_, kGates * dim_},
                                                      {&h_, dim_},
                                                      {&keep_, dim_},
                                                      {&c_, dim_},
@@ -116,7 +117,7 @@ class SlstmBlock : public Unit {
   void Forward(const Segment& s, Span x, Span y) override {
     norm_.Forward(s, x, xn_.Rows(s));
     conv_.Forward(s, xn_.Columns(s), xc_.Rows(s));
-    for (int gate = 0; gate < 4; ++gate)
+    for (int gate = 0; gate < kGates; ++gate)
       gate_[gate].Forward(s, GateInput(gate, s), gates_.Columns(s, gate * dim_));
     context_.Run(kernels::SlstmForward{.shape = CellShape(s),
                                        .x = gates_.Rows(s),
@@ -174,10 +175,13 @@ class SlstmBlock : public Unit {
                                              .dout = carry_.GradientOutOf(s),
                                              .draw = gates_.Rows(s),
                                              .din = carry_.GradientInto(s)});
-    gate_[0].BackwardInput(s, gates_.Columns(s), dxc_.Columns(g));
-    gate_[1].BackwardInput(s, gates_.Columns(s, dim_), dxc_.Columns(g), /*accumulate=*/true);
-    gate_[2].BackwardInput(s, gates_.Columns(s, 2 * dim_), dxn_.Columns(g));
-    gate_[3].BackwardInput(s, gates_.Columns(s, 3 * dim_), dxn_.Columns(g), /*accumulate=*/true);
+    const auto backward = [&](int gate, const Matrix& dx, bool accumulate) {
+      gate_[gate].BackwardInput(s, gates_.Columns(s, gate * dim_), dx, accumulate);
+    };
+    backward(kGateI, dxc_.Columns(g), /*accumulate=*/false);
+    backward(kGateF, dxc_.Columns(g), /*accumulate=*/true);
+    backward(kGateZ, dxn_.Columns(g), /*accumulate=*/false);
+    backward(kGateO, dxn_.Columns(g), /*accumulate=*/true);
     conv_.BackwardInput(s, xn_.Columns(s), dxc_.Rows(g), dxn_.Columns(g), /*accumulate=*/true);
     norm_.BackwardInput(s, x, dxn_.Rows(g), /*residual=*/dx1_.Rows(g), dx);
   }
@@ -193,7 +197,7 @@ class SlstmBlock : public Unit {
                                               .draw = gates_.Rows(s),
                                               .dr = r_.gradient,
                                               .db = b_.gradient});
-    for (int gate = 0; gate < 4; ++gate)
+    for (int gate = 0; gate < kGates; ++gate)
       gate_[gate].BackwardWeight(s, GateInput(gate, s), gates_.Columns(s, gate * dim_));
     conv_.BackwardWeight(s, xn_.Columns(s), dxc_.Rows(g));
     norm_.BackwardWeight(s, x, dxn_.Rows(g));
@@ -210,7 +214,7 @@ class SlstmBlock : public Unit {
 
   // i and f see the convolved rows, z and o the plain ones.
   Matrix GateInput(int gate, const Segment& s) const {
-    return gate < 2 ? xc_.Columns(s) : xn_.Columns(s);
+    return gate == kGateI || gate == kGateF ? xc_.Columns(s) : xn_.Columns(s);
   }
 
   kernels::SlstmShape CellShape(const Segment& s) const {
@@ -220,7 +224,7 @@ class SlstmBlock : public Unit {
   const UnitContext context_;
   const int64_t dim_, heads_;
   const Parameter &r_, &b_;
-  BlockLinearPiece gate_[4];  // in the cell's order i, f, z, o
+  BlockLinearPiece gate_[kGates];
   LinearPiece up_, down_;
   const int64_t ffn_;
   NormPiece norm_, head_norm_, ffn_norm_;
