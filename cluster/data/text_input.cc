@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -33,16 +34,25 @@ TextInput::TextInput(FileDescriptor fd, std::string path)
 TextInput::~TextInput() = default;
 
 absl::StatusOr<std::unique_ptr<TextInput>> TextInput::Open(const std::string& path) {
-  FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // A pipe that nobody writes to yet is waited for where that can be broken off: in Fill.
+  FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return FileError(errno, "open", path);
   return std::unique_ptr<TextInput>(new TextInput(std::move(fd), path));
+}
+
+absl::Status TextInput::AwaitText() const {
+  pollfd wait = {.fd = fd_.get(), .events = POLLIN, .revents = 0};
+  if (poll(&wait, 1, /*timeout=*/-1) >= 0) return absl::OkStatus();
+  if (errno != EINTR) return FileError(errno, "wait for", path_);
+  return absl::CancelledError(absl::StrCat(path_, ": interrupted while waiting for text"));
 }
 
 absl::Status TextInput::Fill() {
   ssize_t got;
   do {
+    CAROUSEL_RETURN_IF_ERROR(AwaitText());
     got = read(fd_.get(), buffer_.data(), buffer_.size());
-  } while (got < 0 && errno == EINTR);
+  } while (got < 0 && (errno == EINTR || errno == EAGAIN));
   if (got < 0) return FileError(errno, "read", path_);
   raw_ = std::string_view(buffer_.data(), static_cast<size_t>(got));
   at_end_ = raw_.empty();

@@ -25,7 +25,8 @@ class TextInput {
   ~TextInput();
 
   // The next piece of text, valid until the next call; empty at the end. kInvalidArgument, with
-  // the place, for a file that is no zstd, is damaged or ends within a frame.
+  // the place, for a file that is no zstd, is damaged or ends within a frame. A pipe is waited for;
+  // a signal that is caught ends that with kCancelled.
   absl::StatusOr<std::string_view> Next();
 
   const std::string& path() const { return path_; }
@@ -36,6 +37,7 @@ class TextInput {
  private:
   TextInput(FileDescriptor fd, std::string path);
 
+  absl::Status AwaitText() const;
   absl::Status Fill();  // the next raw bytes into raw_; none at the end
   absl::StatusOr<std::string_view> Decompress();
 

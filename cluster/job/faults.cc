@@ -30,6 +30,12 @@ size_t EditDistance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
+// The path of the message or list that `path` is in; of the whole job, that is "".
+std::string Around(const std::string& path) {
+  const size_t cut = path.find_last_of(".[");
+  return cut == std::string::npos ? "" : path.substr(0, cut);
+}
+
 }  // namespace
 
 std::string Place::Text() const {
@@ -68,13 +74,22 @@ absl::Status Faults::ToStatus() const {
   return absl::InvalidArgumentError(text);
 }
 
+bool FieldPlaces::Has(std::string_view path) const {
+  std::string prefix(path);
+  if (places_.contains(prefix)) return true;
+  while (!prefix.empty()) {
+    prefix = Around(prefix);
+    if (spoilt_.contains(prefix)) return true;
+  }
+  return false;
+}
+
 Place FieldPlaces::Find(std::string_view path) const {
   std::string prefix(path);
   while (true) {
     if (auto it = places_.find(prefix); it != places_.end()) return it->second;
     if (prefix.empty()) return {};
-    const size_t cut = prefix.find_last_of(".[");
-    prefix = cut == std::string::npos ? "" : prefix.substr(0, cut);
+    prefix = Around(prefix);
   }
 }
 

@@ -55,13 +55,18 @@ class Faults {
 class FieldPlaces {
  public:
   void Set(const std::string& path, const Place& place) { places_[path] = place; }
-  bool Has(const std::string& path) const { return places_.count(path) > 0; }
+  // What was written in a message's place is none: all its fields count as written, wrongly.
+  void Spoil(const std::string& path) { spoilt_.insert(path); }
+
+  // Was the field written, rightly or wrongly?
+  bool Has(std::string_view path) const;
 
   // The field's place; if it was not written, that of the innermost message around it that was.
   Place Find(std::string_view path) const;
 
  private:
   std::map<std::string, Place> places_;
+  std::set<std::string> spoilt_;  // paths of messages
 };
 
 // `did you mean "num_blocks"?` for the candidate that is nearest to `word` or begins with it, or an

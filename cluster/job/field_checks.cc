@@ -50,7 +50,7 @@ bool FieldChecks::Above(std::string_view path, bool is_set, double value, double
 }
 
 void FieldChecks::Missing(std::string_view path, std::string_view remedy) {
-  if (draft_->places.Has(std::string(path))) return;
+  if (draft_->places.Has(path)) return;
   Add(path, "missing", remedy);
 }
 
@@ -69,7 +69,7 @@ std::string FieldChecks::Blamed(std::initializer_list<std::string_view> paths) c
                              [&](std::string_view path) { return IsFlag(places.Find(path)); });
   if (blamed == paths.end()) {
     blamed = std::find_if(paths.begin(), paths.end(),
-                          [&](std::string_view path) { return places.Has(std::string(path)); });
+                          [&](std::string_view path) { return places.Has(path); });
   }
   return std::string(blamed == paths.end() ? *paths.begin() : *blamed);
 }

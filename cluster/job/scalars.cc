@@ -43,21 +43,25 @@ int PowerOfSuffix(char c) {
   }
 }
 
-}  // namespace
+// An integer of any size, as it was written.
+struct Integer {
+  bool negative = false;
+  std::string digits;  // all of them: a suffix has become zeros
+};
 
-std::optional<int64_t> ParseInteger(std::string_view text) {
+std::optional<Integer> ReadInteger(std::string_view text) {
   const auto plain = WithoutUnderscores(text);
   if (!plain) return std::nullopt;
   std::string_view rest = *plain;
-  const bool negative = !rest.empty() && rest[0] == '-';
+  Integer integer;
+  integer.negative = !rest.empty() && rest[0] == '-';
   if (!rest.empty() && (rest[0] == '-' || rest[0] == '+')) rest.remove_prefix(1);
   int power = rest.empty() ? 0 : PowerOfSuffix(rest.back());
   if (power > 0) rest.remove_suffix(1);
   if (rest.empty() || HasLeadingZero(rest) || !IsDigit(rest.front()) || !IsDigit(rest.back())) {
     return std::nullopt;
   }
-  // Digits are gathered as one integer; those behind the point use up the suffix's zeros.
-  int64_t value = 0;
+  // Digits behind the point use up the suffix's zeros.
   bool behind_point = false;
   for (char c : rest) {
     if (c == '.' && !behind_point && power > 0) {
@@ -66,14 +70,26 @@ std::optional<int64_t> ParseInteger(std::string_view text) {
     }
     if (!IsDigit(c)) return std::nullopt;
     if (behind_point && --power < 0) return std::nullopt;
-    const int digit = negative ? -(c - '0') : c - '0';
+    integer.digits += c;
+  }
+  integer.digits.append(static_cast<size_t>(power), '0');
+  return integer;
+}
+
+}  // namespace
+
+bool IsInteger(std::string_view text) { return ReadInteger(text).has_value(); }
+
+std::optional<int64_t> ParseInteger(std::string_view text) {
+  const std::optional<Integer> integer = ReadInteger(text);
+  if (!integer) return std::nullopt;
+  int64_t value = 0;
+  for (const char c : integer->digits) {
+    const int digit = integer->negative ? -(c - '0') : c - '0';
     if (__builtin_mul_overflow(value, int64_t{10}, &value) ||
         __builtin_add_overflow(value, int64_t{digit}, &value)) {
       return std::nullopt;
     }
-  }
-  for (; power > 0; --power) {
-    if (__builtin_mul_overflow(value, int64_t{10}, &value)) return std::nullopt;
   }
   return value;
 }

@@ -16,7 +16,8 @@
 
 namespace carousel {
 
-std::optional<int64_t> ParseInteger(std::string_view text);
+std::optional<int64_t> ParseInteger(std::string_view text);  // nothing if 64 bits do not hold it
+bool IsInteger(std::string_view text);                       // of any size
 std::optional<double> ParseNumber(std::string_view text);
 std::optional<double> ParseDuration(std::string_view text);
 

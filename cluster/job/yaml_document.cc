@@ -8,6 +8,8 @@
 #include <sstream>
 #include <utility>
 
+#include "cluster/counted.h"
+
 namespace carousel {
 namespace {
 
@@ -183,9 +185,7 @@ std::optional<Place> TabBefore(std::string_view text, const Place& place) {
 
 bool Acceptable(std::string_view text, const std::string& source, Faults* faults) {
   if (text.size() > kMaxYamlBytes) {
-    faults->Add({source, 0, 0}, "",
-                std::to_string(text.size()) + " bytes are more than the limit of " +
-                    std::to_string(kMaxYamlBytes),
+    faults->Add({source, 0, 0}, "", "is larger than the limit of " + Counted(kMaxYamlBytes, "byte"),
                 "is this a job file?");
     return false;
   }
@@ -241,7 +241,9 @@ std::optional<YamlNode> ParseYaml(std::string_view text, const std::string& sour
       faults->Add(*tab, "", "line " + std::to_string(tab->line) + " holds a tab",
                   "YAML is indented with spaces");
     } else {
-      faults->Add(place, "", "this is not YAML: " + error.msg, "");
+      faults->Add(place, "", "this is not YAML: " + error.msg,
+                  "look here and at the line before: is a colon or a bracket missing, an "
+                  "indentation uneven, or a text with : # * & to be put in quotes?");
     }
   } catch (const Abandon&) {
     // Its fault is already written down.

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 
+#include "cluster/counted.h"
 #include "cluster/job/scalars.h"
 
 namespace carousel {
@@ -97,6 +98,7 @@ void Loader::LoadMessage(const YamlNode& node, const std::string& path, Message*
   const std::vector<std::string> names = FieldNames(type);
   const std::string prefix = path.empty() ? "" : path + ".";
   if (node.kind != Kind::kMap) {
+    places_->Spoil(path);
     return Unexpected(node, path, "a map with some of: " + Listed(names));
   }
   places_->Set(path, node.place);
@@ -210,8 +212,13 @@ bool Fits(int64_t value) {
 
 void Loader::LoadInteger(const YamlNode& node, const std::string& path,
                          const FieldDescriptor& field, Message* message) {
-  std::optional<int64_t> value;
-  if (node.kind == Kind::kScalar && !node.quoted) value = ParseInteger(node.text);
+  const bool is_word = node.kind == Kind::kScalar && !node.quoted;
+  const std::optional<int64_t> value = is_word ? ParseInteger(node.text) : std::nullopt;
+  if (!value && is_word && IsInteger(node.text)) {
+    faults_->Add(node.place, path, Quoted(node.text) + " is beyond the integers of 64 bits",
+                 "the greatest is " + Grouped(std::numeric_limits<int64_t>::max()));
+    return;
+  }
   if (!value) return Unexpected(node, path, "an integer (12, 4_096, 300B)");
   const Reflection& reflection = *message->GetReflection();
   bool fits = true;

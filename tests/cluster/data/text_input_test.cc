@@ -1,9 +1,15 @@
 #include "cluster/data/text_input.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/stat.h>
 #include <zstd.h>
 
+#include <atomic>
+#include <chrono>
+#include <csignal>
 #include <string>
+#include <thread>
 
 #include "tests/cluster/data/scratch.h"
 
@@ -88,6 +94,49 @@ TEST(TextInputTest, InputsAreLookedAtBeforeWorkBegins) {
   ExpectError(CheckInputFile(folder + "/none.txt").status(), absl::StatusCode::kNotFound,
               {"none.txt"});
   ExpectError(CheckInputFile(folder).status(), absl::StatusCode::kInvalidArgument, {"is a folder"});
+}
+
+TEST(TextInputTest, APipeIsReadToItsEndThoughItsWriterComesLate) {
+  const std::string pipe = ScratchFolder() + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const auto input = TextInput::Open(pipe);
+  ASSERT_TRUE(input.ok()) << input.status();
+
+  std::thread writer([&] { WriteText(pipe, "late but whole"); });
+  std::string all;
+  for (auto piece = (*input)->Next(); piece.ok() && !piece->empty(); piece = (*input)->Next()) {
+    all.append(*piece);
+  }
+  writer.join();
+
+  EXPECT_EQ(all, "late but whole");
+}
+
+// Ctrl-C did nothing while a pipe had no writer.
+TEST(TextInputTest, WaitingForAPipeEndsAtASignal) {
+  const std::string pipe = ScratchFolder() + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  struct sigaction caught = {}, before;
+  caught.sa_handler = [](int) {};
+  caught.sa_flags = SA_RESTART;
+  sigaction(SIGUSR1, &caught, &before);
+
+  std::atomic<bool> done{false};
+  const pthread_t reader = pthread_self();
+  std::thread impatient([&] {
+    while (!done) {
+      pthread_kill(reader, SIGUSR1);
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  });
+  const auto input = TextInput::Open(pipe);
+  ASSERT_TRUE(input.ok()) << input.status();
+  const absl::Status end = (*input)->Next().status();
+  done = true;
+  impatient.join();
+  sigaction(SIGUSR1, &before, nullptr);
+
+  ExpectError(end, absl::StatusCode::kCancelled, {pipe, "interrupted"});
 }
 
 }  // namespace

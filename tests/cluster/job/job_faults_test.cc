@@ -66,6 +66,21 @@ TEST(JobFaultsTest, AWidthFromAFlagIsBlamedThereWithTheNearestThatFit) {
             "numerics.micro_batch_size, 3; the nearest that fit are 12 and 15");
 }
 
+TEST(JobFaultsTest, WhatIsNoMapInAMessagesPlaceIsOneFaultAndNotOneOfEachField) {
+  const std::string said = SaidWith(kAcceptedJob, "model=5");
+  EXPECT_EQ(said.rfind("--set model=5: model: expected a map with some of: ", 0), 0u) << said;
+  EXPECT_EQ(said.find("missing"), std::string::npos) << said;
+}
+
+TEST(JobFaultsTest, AnIntegerBeyond64BitsIsToldTheGreatest) {
+  for (const char* const huge : {"99999999999999999999", "-9223372036854775809", "10000000T"}) {
+    EXPECT_EQ(SaidWith(kAcceptedJob, std::string("steps=") + huge),
+              std::string("--set steps=") + huge + ": steps: \"" + huge +
+                  "\" is beyond the integers of 64 bits; the greatest is "
+                  "9,223,372,036,854,775,807");
+  }
+}
+
 TEST(JobFaultsTest, OfAFieldThatWasWrittenAndADefaultTheWrittenOneIsBlamed) {
   constexpr const char* kLarge =
       "name: a\nmodel: {preset: xlstm-large-tiny, dim: 127}\nsteps: 100\n"

@@ -96,7 +96,7 @@ TEST(JobFileTest, FilesThatAreNoneAreRefused) {
 
   const std::string huge = folder + "/huge.yaml";
   std::ofstream(huge) << std::string(1 << 20, '#');
-  EXPECT_NE(LoadJobFile(huge).status().message().find("more than the limit of 262144"),
+  EXPECT_NE(LoadJobFile(huge).status().message().find("larger than the limit of 262,144 bytes"),
             absl::string_view::npos);
 }
 

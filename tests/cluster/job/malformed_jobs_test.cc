@@ -15,6 +15,10 @@
 namespace carousel {
 namespace {
 
+const std::string kSyntaxHint =
+    "look here and at the line before: is a colon or a bracket missing, an indentation uneven, or "
+    "a text with : # * & to be put in quotes?";
+
 struct Malformed {
   std::string line;         // of the base; empty: `replacement` is the whole text
   std::string replacement;  // of that line
@@ -44,8 +48,9 @@ INSTANTIATE_TEST_SUITE_P(
     Syntax, MalformedJobsTest,
     ::testing::Values(
         Malformed{"", "model: [1, 2\nname: base\n",
-                  "j:2:5: this is not YAML: end of sequence flow not found"},
-        Malformed{"", "name: base: twice\n", "j:1:11: this is not YAML: illegal map value"},
+                  "j:2:5: this is not YAML: end of sequence flow not found; " + kSyntaxHint},
+        Malformed{"", "name: base: twice\n",
+                  "j:1:11: this is not YAML: illegal map value; " + kSyntaxHint},
         Malformed{"  dim: 32", "\tdim: 32",
                   "j:5:1: line 5 holds a tab; YAML is indented with spaces"},
         Malformed{"  dim: 32", "  \tdim: 32",
