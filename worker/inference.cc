@@ -122,7 +122,7 @@ absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, const Infe
   stage.ResetStepCounters();
   for (int64_t first = 0; first < reader.windows() && tokens < limit; first += capacity.batch) {
     MicroBatch batch;
-    CAROUSEL_RETURN_IF_ERROR(ReadSequences(reader, job, first, capacity.batch, &batch));
+    CAROUSEL_RETURN_IF_ERROR(ReadSequences(reader, first, capacity.batch, &batch));
     tokens += batch.predicted;
     bytes += batch.predicted_bytes;
     inputs.Load(0, std::move(batch));
