@@ -111,8 +111,7 @@ absl::Status Executor::LoadMicroBatch(int64_t step, int micro_batch) {
   CAROUSEL_ASSIGN_OR_RETURN(MicroBatch rows,
                             ReadMicroBatch(*p_.reader, *p_.job, step, micro_batch));
   tokens_ += rows.predicted;
-  inputs_->Load(slot(micro_batch), std::move(rows));
-  return absl::OkStatus();
+  return inputs_->Load(slot(micro_batch), std::move(rows));
 }
 
 void Executor::WaitFor(const Event& event) {

@@ -125,7 +125,7 @@ absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, const Infe
     CAROUSEL_RETURN_IF_ERROR(ReadSequences(reader, first, capacity.batch, &batch));
     tokens += batch.predicted;
     bytes += batch.predicted_bytes;
-    inputs.Load(0, std::move(batch));
+    CAROUSEL_RETURN_IF_ERROR(inputs.Load(0, std::move(batch)));
     stage.Forward(inputs.At(0, 0));
     CAROUSEL_ASSIGN_OR_RETURN(loss, stage.LossSum());
     if (!progress(ProgressOf(request.manifest().step(), loss, tokens, bytes, total)))

@@ -47,7 +47,7 @@ absl::StatusOr<UnitCost> MeasureUnit(const JobSpec& job, const ModelLayout& layo
   stage->Initialize(job.numerics().seed());
   CAROUSEL_ASSIGN_OR_RETURN(MicroBatchInputs inputs,
                             MicroBatchInputs::Create(backend, stream, options.capacity, 1));
-  inputs.Load(0, std::move(rows));
+  CAROUSEL_RETURN_IF_ERROR(inputs.Load(0, std::move(rows)));
   const Segment segment = inputs.At(0, 0);
   // Values do not matter to the time, but zeros would make everything easier than it is.
   for (const kernels::Span& x : {stage->Input(segment), stage->OutputGradient(segment)}) {
