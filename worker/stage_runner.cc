@@ -134,7 +134,7 @@ void StageRunner::Run() {
 }
 
 absl::Status StageRunner::RunSteps() {
-  CAROUSEL_RETURN_IF_ERROR(executor_->ShareTiedMatrix(step_));
+  executor_->ShareTiedMatrix(step_);
   while (step_ < install_.spec().steps()) {
     CAROUSEL_ASSIGN_OR_RETURN(const StepDecision decision,
                               executor_->RunStep(step_, TakeBoundary()));
