@@ -46,6 +46,7 @@ class Executor {
     const BatchReader* reader = nullptr;
   };
   static absl::StatusOr<std::unique_ptr<Executor>> Create(const Parts& parts);
+  ~Executor();  // waits until the transport has taken a tied matrix; an aborted one has
 
   // Runs `step` (steps applied before it) and returns the decision; with decision.apply the stage
   // holds the updated state. The last stage puts `boundary` (checkpoint, stop) into the decision;
@@ -55,15 +56,16 @@ class Executor {
   };
   absl::StatusOr<StepDecision> RunStep(int64_t step, const Boundary& boundary);
 
-  // Before the first step of an epoch: the head's stage gets a tied matrix from the embedding's.
-  absl::Status ShareTiedMatrix(int64_t step);
+  // Before the first step of an epoch: the head's stage gets a tied matrix from the embedding's. A
+  // transport that fails shows in the step.
+  void ShareTiedMatrix(int64_t step);
 
   Optimizer& optimizer() { return *optimizer_; }
   int64_t tokens() const { return tokens_; }  // predicted in the last step
   const StepTimes& times() const { return times_; }
 
  private:
-  explicit Executor(const Parts& parts) : p_(parts) {}
+  explicit Executor(const Parts& parts) : parts_(parts) {}
   absl::Status Init();
 
   absl::Status RunOps(int64_t step);
@@ -71,27 +73,35 @@ class Executor {
   void Forward(int64_t step, const StageOp& op);
   void Backward(int64_t step, const StageOp& op);
   void WeightGradient(int micro_batch, int first_segment, int end_segment);
-  absl::Status CombineTied(int64_t step);
+  void CombineTied(int64_t step);
   absl::StatusOr<StepEvidence> GatherEvidence(int64_t step);
   absl::StatusOr<StepDecision> AgreeOn(int64_t step, StepEvidence evidence,
                                        const Boundary& boundary);
+  // Completes when all that was enqueued on the compute stream so far has run.
+  kernels::Event Now() const;
   // Makes the compute stream wait for an event of the transport, and counts the time that this
   // takes.
   void WaitFor(const kernels::Event& event);
 
-  int stages() const { return p_.plan->stages_size(); }
-  bool first() const { return p_.stage_index == 0; }
-  bool last() const { return p_.stage_index + 1 == stages(); }
-  bool tied_across() const { return p_.job->model().tie_embeddings() && stages() > 1; }
-  int slot(int micro_batch) const { return micro_batch % p_.plan->stages(p_.stage_index).slots(); }
+  int stages() const { return parts_.plan->stages_size(); }
+  bool first() const { return parts_.stage_index == 0; }
+  bool last() const { return parts_.stage_index + 1 == stages(); }
+  bool tied_across() const { return parts_.job->model().tie_embeddings() && stages() > 1; }
+  int slot(int micro_batch) const {
+    return micro_batch % parts_.plan->stages(parts_.stage_index).slots();
+  }
 
-  const Parts p_;
+  const Parts parts_;
   int leaves_ = 1, micro_batches_per_leaf_ = 1;
   std::unique_ptr<MicroBatchInputs> inputs_;
   std::unique_ptr<GradientTree> gradients_;
   std::unique_ptr<Optimizer> optimizer_;
   kernels::Buffer tied_gradient_;  // on the embedding's stage: the head's, as received
-  kernels::Event gradient_sent_;   // of the stage's input gradient: its memory may be written again
+  // By segment: its rows of the stage's input gradient may be written again.
+  std::vector<kernels::Event> gradient_sent_;
+  // The same for what this stage sends of a tied matrix, itself or its gradient: before the next
+  // update. (The gradient has long been there: the decision rests on it.)
+  kernels::Event tied_sent_;
   int64_t tokens_ = 0;
   StepTimes times_;
 };

@@ -40,12 +40,6 @@ LeaseTerms AmongWorkers(LeaseTerms lease) {
 WorkerHost::~WorkerHost() {
   SetSession(nullptr);
   Handle(SessionLost{});
-  std::thread work;
-  {
-    MutexLock lock(&mutex_);
-    work.swap(work_);
-  }
-  if (work.joinable()) work.join();
 }
 
 void WorkerHost::SetSession(std::function<void(const WorkerMessage&)> send,
@@ -76,26 +70,18 @@ Heartbeat WorkerHost::Progress() const {
   return heartbeat;
 }
 
-void WorkerHost::StartWork(std::function<void()> work) {
-  std::thread before = std::move(work_);
-  work_ = std::thread([before = std::move(before), work = std::move(work)]() mutable {
-    if (before.joinable()) before.join();
-    work();
-  });
-}
-
 WorkerHost::Flag WorkerHost::NewFlag() {
   let_go_ = std::make_shared<std::atomic<bool>>(false);
   return let_go_;
 }
 
 void WorkerHost::Perform(const BeginMeasuring& effect) {
-  StartWork([this, measure = effect.measure, let_go = NewFlag()] { Measure(measure, let_go); });
+  work_.Add([this, measure = effect.measure, let_go = NewFlag()] { Measure(measure, let_go); });
 }
 
 void WorkerHost::Measure(const carousel::Measure& measure, const Flag& let_go) {
   absl::StatusOr<std::vector<UnitCost>> costs =
-      CostsOf(measure.spec(), p_.backend, [let_go] { return let_go->load(); });
+      CostsOf(measure.spec(), parts_.backend, [let_go] { return let_go->load(); });
   if (*let_go) return;
   if (costs.ok()) {
     WorkerMessage message;
@@ -108,7 +94,7 @@ void WorkerHost::Measure(const carousel::Measure& measure, const Flag& let_go) {
 }
 
 void WorkerHost::Perform(const BeginInstalling& effect) {
-  StartWork(
+  work_.Add(
       [this, install = effect.install, let_go = NewFlag()] { InstallStage(install, let_go); });
 }
 
@@ -135,10 +121,11 @@ absl::StatusOr<std::unique_ptr<StageRunner>> WorkerHost::BuildRunner(const Insta
   const Plan& plan = install.plan();
   CAROUSEL_RETURN_IF_ERROR(CheckKernelVersion(install.spec()));
   // Durable before it is used: a store that has seen this epoch refuses every older writer.
-  CAROUSEL_RETURN_IF_ERROR(p_.shards->RaiseEpoch(plan.job(), static_cast<int64_t>(plan.epoch())));
-  RunnerEnvironment environment = {.backend = p_.backend,
-                                   .shards = p_.shards,
-                                   .transports = p_.transports,
+  CAROUSEL_RETURN_IF_ERROR(
+      parts_.shards->RaiseEpoch(plan.job(), static_cast<int64_t>(plan.epoch())));
+  RunnerEnvironment environment = {.backend = parts_.backend,
+                                   .shards = parts_.shards,
+                                   .transports = parts_.transports,
                                    .log = &log_,
                                    .send = [this](const WorkerMessage& message) { Send(message); },
                                    .cancelled = [let_go] { return let_go->load(); }};
@@ -170,21 +157,21 @@ void WorkerHost::Perform(const LetGo& effect) {
   runner_->Abandon(effect.reason);
   // Its thread may be inside a long operation or a checkpoint. The next piece of work waits for it;
   // heartbeats and messages do not.
-  std::shared_ptr<StageRunner> ending = std::move(runner_);
-  StartWork([ending]() mutable { ending.reset(); });
+  work_.Add(
+      [ending = std::shared_ptr<StageRunner>(std::move(runner_))]() mutable { ending.reset(); });
 }
 
 // Removing many shards takes a while. It is done in line with installations: a job that was at rest
 // when the coordinator said so begins nothing here before the sweep is over.
 void WorkerHost::Perform(const SweepShards& effect) {
-  StartWork([this, committed = effect.committed] { Sweep(committed); });
+  work_.Add([this, committed = effect.committed] { Sweep(committed); });
 }
 
 void WorkerHost::Sweep(const Committed& committed) {
   const std::set<int64_t> kept(committed.kept().begin(), committed.kept().end());
   std::optional<int64_t> in_flight;
   if (!committed.at_rest()) in_flight = committed.step() + 1;
-  const absl::StatusOr<int> swept = p_.shards->Sweep(committed.job(), kept, in_flight);
+  const absl::StatusOr<int> swept = parts_.shards->Sweep(committed.job(), kept, in_flight);
   if (!swept.ok())
     log_.Write(LogLevel::kWarning, committed.job(),
                absl::StrCat("cannot sweep old shards: ", swept.status().message()));

@@ -5,8 +5,6 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <string>
-#include <thread>
 #include <vector>
 
 #include "cluster/lease.h"
@@ -19,6 +17,7 @@
 #include "worker/grpc_transport.h"
 #include "worker/job_log.h"
 #include "worker/stage_runner.h"
+#include "worker/work_queue.h"
 
 namespace carousel {
 
@@ -31,7 +30,7 @@ class WorkerHost {
     TransportRegistry* transports = nullptr;
     Log* log = nullptr;
   };
-  explicit WorkerHost(const Parts& parts) : p_(parts), log_(parts.log) {}
+  explicit WorkerHost(const Parts& parts) : parts_(parts), log_(parts.log) {}
   ~WorkerHost();
 
   // Where messages to the coordinator go from now on, and on what terms it is in contact. Null:
@@ -64,11 +63,8 @@ class WorkerHost {
                                                            const Flag& let_go);
   void Sweep(const Committed& committed);
   void Send(const WorkerMessage& message) const;
-  // Runs `work` beside the session, after what was started before; the core ignores the result of
-  // work that it let go.
-  void StartWork(std::function<void()> work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const Parts p_;
+  const Parts parts_;
   JobLog log_;
   mutable Mutex send_mutex_;
   std::function<void(const WorkerMessage&)> send_ ABSL_GUARDED_BY(send_mutex_);
@@ -78,7 +74,9 @@ class WorkerHost {
   WorkerState state_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<StageRunner> runner_ ABSL_GUARDED_BY(mutex_);
   Flag let_go_ ABSL_GUARDED_BY(mutex_);  // breaks off the newest measurement or installation
-  std::thread work_ ABSL_GUARDED_BY(mutex_);
+  // Beside the session; the core ignores the result of work that it let go. The last member, so
+  // that the others are there until its thread has ended.
+  WorkQueue work_;
 };
 
 }  // namespace carousel

@@ -122,10 +122,10 @@ absl::Status EvaluateCheckpoint(const WorkerEvaluateRequest& request, const Infe
   stage.ResetStepCounters();
   for (int64_t first = 0; first < reader.windows() && tokens < limit; first += capacity.batch) {
     MicroBatch batch;
-    CAROUSEL_RETURN_IF_ERROR(ReadSequences(reader, job, first, capacity.batch, &batch));
+    CAROUSEL_RETURN_IF_ERROR(ReadSequences(reader, first, capacity.batch, &batch));
     tokens += batch.predicted;
     bytes += batch.predicted_bytes;
-    inputs.Load(0, std::move(batch));
+    CAROUSEL_RETURN_IF_ERROR(inputs.Load(0, std::move(batch)));
     stage.Forward(inputs.At(0, 0));
     CAROUSEL_ASSIGN_OR_RETURN(loss, stage.LossSum());
     if (!progress(ProgressOf(request.manifest().step(), loss, tokens, bytes, total)))

@@ -52,13 +52,11 @@ absl::StatusOr<BatchReader> OpenTrainingData(const JobSpec& job) {
   return BatchReader::ForTraining(std::move(dataset), job.data());
 }
 
-absl::Status ReadSequences(const BatchReader& reader, const JobSpec& job, int64_t first,
-                           int64_t count, MicroBatch* batch) {
+absl::Status ReadSequences(const BatchReader& reader, int64_t first, int64_t count,
+                           MicroBatch* batch) {
   const absl::Status read = reader.Read(first, count, batch);
   if (read.ok()) return read;
-  return absl::Status(read.code(),
-                      absl::StrCat("data.dataset: ", read.message(), "; `carousel data verify ",
-                                   job.data().dataset(), "` says what is wrong with it"));
+  return absl::Status(read.code(), absl::StrCat("data.dataset: ", read.message()));
 }
 
 absl::StatusOr<MicroBatch> ReadMicroBatch(const BatchReader& reader, const JobSpec& job,
@@ -66,7 +64,7 @@ absl::StatusOr<MicroBatch> ReadMicroBatch(const BatchReader& reader, const JobSp
   const int64_t size = job.numerics().micro_batch_size();
   MicroBatch batch;
   CAROUSEL_RETURN_IF_ERROR(ReadSequences(
-      reader, job, FirstSequence(step, job.data().batch_size(), index, size), size, &batch));
+      reader, FirstSequence(step, job.data().batch_size(), index, size), size, &batch));
   return batch;
 }
 

@@ -28,10 +28,10 @@ absl::Status CheckDataset(const Dataset& dataset, const JobSpec& job);
 // Errors name the dataset or the field; as CheckDataset.
 absl::StatusOr<BatchReader> OpenTrainingData(const JobSpec& job);
 
-// Sequences [first, first + count) of the job's data. An error names the dataset and how to look at
-// it; trying again reads the same bytes.
-absl::Status ReadSequences(const BatchReader& reader, const JobSpec& job, int64_t first,
-                           int64_t count, MicroBatch* batch);
+// Sequences [first, first + count) of the job's data. An error names the field, and in the
+// reader's words what is wrong; trying again reads the same bytes.
+absl::Status ReadSequences(const BatchReader& reader, int64_t first, int64_t count,
+                           MicroBatch* batch);
 
 // Micro-batch `index` of `step`; errors as ReadSequences.
 absl::StatusOr<MicroBatch> ReadMicroBatch(const BatchReader& reader, const JobSpec& job,

@@ -50,7 +50,7 @@ absl::StatusOr<StepDecision> LocalTrainer::Step() {
     for (int i = micro_batches_ * leaf / leaves_; i < micro_batches_ * (leaf + 1) / leaves_; ++i) {
       CAROUSEL_ASSIGN_OR_RETURN(MicroBatch micro_batch, ReadMicroBatch(*reader_, job_, step_, i));
       evidence.tokens += micro_batch.predicted;
-      inputs_->Load(/*slot=*/0, std::move(micro_batch));
+      CAROUSEL_RETURN_IF_ERROR(inputs_->Load(/*slot=*/0, std::move(micro_batch)));
       for (int s = 0; s < inputs_->segments(); ++s) stage_->Forward(inputs_->At(0, s));
       for (int s = inputs_->segments() - 1; s >= 0; --s) stage_->BackwardInput(inputs_->At(0, s));
       stage_->BackwardWeight(inputs_->Run(0, 0, inputs_->segments()));

@@ -10,6 +10,7 @@ namespace {
 constexpr char kLostStage[] = "carousel/lost-stage";
 constexpr char kLostWorker[] = "carousel/lost-worker";
 constexpr char kUnreadableShard[] = "carousel/unreadable-shard";
+constexpr char kRefusedStep[] = "carousel/refused-step";
 
 absl::Status WithPayload(absl::StatusCode code, std::string_view message, const char* key,
                          std::string_view value) {
@@ -53,9 +54,23 @@ bool IsUnreadableShard(const absl::Status& status) {
   return PayloadOf(status, kUnreadableShard).has_value();
 }
 
+absl::Status RefusedStepError(std::string_view reason) {
+  return WithPayload(absl::StatusCode::kAborted, reason, kRefusedStep, "");
+}
+
+bool IsRefusedStep(const absl::Status& status) {
+  return PayloadOf(status, kRefusedStep).has_value();
+}
+
+// A connection that breaks reads as any of these, depending on who notices first.
+bool IsPeerGone(const absl::Status& end) {
+  return absl::IsUnavailable(end) || absl::IsCancelled(end) || absl::IsDeadlineExceeded(end) ||
+         absl::IsUnknown(end);
+}
+
 void Explain(const absl::Status& status, const Plan& plan, StageFailure* failure) {
   failure->set_reason(std::string(status.message()));
-  failure->set_non_finite(absl::IsAborted(status));
+  failure->set_non_finite(IsRefusedStep(status));
   failure->set_restore_unreadable(IsUnreadableShard(status));
   const std::optional<int> stage = LostStageOf(status);
   if (stage.has_value() && *stage < plan.stages_size())

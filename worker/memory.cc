@@ -32,6 +32,7 @@ absl::StatusOr<SlotBuffer> SlotBuffer::AllocateGradient(Backend& backend,
 }
 
 Span SlotBuffer::Rows(const Segment& segment) const {
+  if (memory_.bytes() == 0) return Span();
   const int64_t first = segment.slot * rows_ + segment.first_row();
   return memory_.As(dtype_).Slice(first * width_, segment.rows() * width_);
 }

@@ -62,7 +62,7 @@ class SlotBuffer {
   static absl::StatusOr<SlotBuffer> AllocateGradient(kernels::Backend& backend,
                                                      const StageCapacity& capacity, int64_t width);
 
-  // The rows of a segment, [rows, width].
+  // The rows of a segment, [rows, width]; an empty span if nothing was allocated.
   kernels::Span Rows(const Segment& segment) const;
 
   // Columns [first, …) of them.
@@ -85,7 +85,8 @@ class CarryBuffer {
   static absl::StatusOr<CarryBuffer> AllocateGradient(kernels::Backend& backend,
                                                       const StageCapacity& capacity, int64_t size);
 
-  // What enters segment `index` (index >= 1) from the one before it.
+  // What enters segment `index` (index >= 1) from the one before it; an empty span if nothing was
+  // allocated.
   kernels::Span Border(int slot, int index) const;
 
   // What is carried into a segment, or an empty span at the sequence's start; what it carries out,

@@ -26,16 +26,18 @@ absl::StatusOr<MicroBatchInputs> MicroBatchInputs::Create(kernels::Backend* back
   return inputs;
 }
 
-void MicroBatchInputs::Load(int slot, MicroBatch micro_batch) {
+absl::Status MicroBatchInputs::Load(int slot, MicroBatch micro_batch) {
   const int64_t rows = capacity_.rows(), first = slot * rows;
   CAROUSEL_CHECK(static_cast<int64_t>(micro_batch.tokens.size()) == rows);
   MicroBatch& host = host_[slot];
-  (void)taken_[slot].Wait();  // the device may still be reading the one before
+  // The device may still be reading the one before.
+  CAROUSEL_RETURN_IF_ERROR(taken_[slot].Wait());
   host = std::move(micro_batch);
   backend_->CopyToDevice(stream_, host.tokens.data(), tokens_.As(DType::kI32).Slice(first, rows));
   backend_->CopyToDevice(stream_, host.labels.data(), labels_.As(DType::kI32).Slice(first, rows));
   backend_->CopyToDevice(stream_, host.resets.data(), resets_.As(DType::kU8).Slice(first, rows));
   taken_[slot] = backend_->Record(stream_);
+  return absl::OkStatus();
 }
 
 Segment MicroBatchInputs::Run(int slot, int first, int end) const {

@@ -17,8 +17,9 @@ class MicroBatchInputs {
   static absl::StatusOr<MicroBatchInputs> Create(kernels::Backend* backend, kernels::Stream stream,
                                                  const StageCapacity& capacity, int segments);
 
-  // Brings a micro-batch to the device as the content of `slot`.
-  void Load(int slot, MicroBatch micro_batch);
+  // Brings a micro-batch to the device as the content of `slot`. Waits until the one before it
+  // there was taken, and fails if the stream has failed meanwhile.
+  absl::Status Load(int slot, MicroBatch micro_batch);
 
   // Segment `index` of the micro-batch in `slot`; Run: adjacent segments [first, end) as one.
   Segment At(int slot, int index) const { return Run(slot, index, index + 1); }

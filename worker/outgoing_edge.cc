@@ -86,20 +86,13 @@ void OutgoingEdge::ReadCredits() {
   Report(WhyItBroke(FromGrpcStatus(stream_->Finish())));
 }
 
-// Only these ends say that the peer is gone; with any other it has refused what it was sent.
+// A peer that neither ended the stream nor is gone has refused what it was sent.
 absl::Status OutgoingEdge::WhyItBroke(const absl::Status& end) const {
   const std::string message =
       absl::StrCat("the edge from stage ", options_.stage, " to stage ", to_stage_, " (",
                    options_.addresses[to_stage_], ") broke: ", end.message());
-  switch (end.code()) {
-    case absl::StatusCode::kOk:
-    case absl::StatusCode::kCancelled:
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kUnknown:
-      return LostStageError(to_stage_, message);
-    default:
-      return absl::Status(end.code(), message);
-  }
+  if (end.ok() || IsPeerGone(end)) return LostStageError(to_stage_, message);
+  return absl::Status(end.code(), message);
 }
 
 void OutgoingEdge::Report(const absl::Status& status) {

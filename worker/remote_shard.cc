@@ -24,11 +24,6 @@ constexpr auto kPoll = std::chrono::milliseconds(100);
 // A piece is a chunk of the widest elements, or a record: 16 bytes for each granule of a unit.
 constexpr int kMaxPieceBytes = kChunkElements * sizeof(double) + (16 << 20);
 
-bool IsLoss(absl::StatusCode code) {
-  return code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kCancelled ||
-         code == absl::StatusCode::kDeadlineExceeded || code == absl::StatusCode::kUnknown;
-}
-
 class RemoteShard : public ShardSource {
  public:
   RemoteShard(std::string holder, const std::string& address, RemoteRead how)
@@ -99,7 +94,7 @@ class RemoteShard : public ShardSource {
                      said.ok() ? "it ended too early" : absl::string_view(said.message()));
     if (said.ok() || absl::IsDataLoss(said) || absl::IsNotFound(said))
       return UnreadableShardError(message);
-    if (IsLoss(said.code())) return LostWorkerError(holder_, message);
+    if (IsPeerGone(said)) return LostWorkerError(holder_, message);
     return absl::Status(said.code(), message);
   }
 

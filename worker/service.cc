@@ -75,12 +75,22 @@ absl::Status ReceiveFrames(GrpcTransport& transport, int from_stage, FrameStream
                                transport.options().addresses[from_stage], ") closed its edge"));
 }
 
-InferenceParts PartsOf(kernels::Backend* backend, const ShardStore& shards,
-                       grpc::ServerContext* context) {
-  return {.backend = backend, .shards = &shards, .cancelled = [context] {
-            return context->IsCancelled();
-          }};
-}
+// Who has set the flag has the turn, as long as this lives.
+class Turn {
+ public:
+  explicit Turn(std::atomic<bool>* taken) : taken_(taken), mine_(!taken->exchange(true)) {}
+  ~Turn() {
+    if (mine_) *taken_ = false;
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  bool mine() const { return mine_; }
+
+ private:
+  std::atomic<bool>* const taken_;
+  const bool mine_;
+};
 
 }  // namespace
 
@@ -112,29 +122,40 @@ grpc::Status WorkerService::ReadShard(grpc::ServerContext*, const ReadShardReque
       *shards_, shard, [writer](const ShardPiece& piece) { return writer->Write(piece); }));
 }
 
+absl::Status WorkerService::Infer(grpc::ServerContext* context,
+                                  const std::function<absl::Status(const InferenceParts&)>& work) {
+  const Turn turn(&infers_);
+  if (!turn.mine()) {
+    return absl::ResourceExhaustedError(
+        "it already evaluates or generates for another caller; try again when that is done");
+  }
+  CAROUSEL_ASSIGN_OR_RETURN(const std::unique_ptr<kernels::Backend> backend,
+                            kernels::NewBackend(backend_, threads_));
+  return work({.backend = backend.get(), .shards = shards_, .cancelled = [context] {
+                 return context->IsCancelled();
+               }});
+}
+
 grpc::Status WorkerService::Evaluate(grpc::ServerContext* context,
                                      const WorkerEvaluateRequest* request,
                                      grpc::ServerWriter<EvaluateProgress>* writer) {
-  absl::StatusOr<std::unique_ptr<kernels::Backend>> backend =
-      kernels::NewBackend(backend_, threads_);
-  if (!backend.ok()) return ToGrpcStatus(backend.status());
-  return ToGrpcStatus(EvaluateCheckpoint(
-      *request, PartsOf(backend->get(), *shards_, context),
-      [writer](const EvaluateProgress& progress) { return writer->Write(progress); }));
+  return ToGrpcStatus(Infer(context, [&](const InferenceParts& parts) {
+    return EvaluateCheckpoint(*request, parts, [writer](const EvaluateProgress& progress) {
+      return writer->Write(progress);
+    });
+  }));
 }
 
 grpc::Status WorkerService::Generate(grpc::ServerContext* context,
                                      const WorkerGenerateRequest* request,
                                      grpc::ServerWriter<GeneratedText>* writer) {
-  absl::StatusOr<std::unique_ptr<kernels::Backend>> backend =
-      kernels::NewBackend(backend_, threads_);
-  if (!backend.ok()) return ToGrpcStatus(backend.status());
-  return ToGrpcStatus(GenerateText(*request, PartsOf(backend->get(), *shards_, context),
-                                   [writer](const std::string& text) {
-                                     GeneratedText piece;
-                                     piece.set_text(text);
-                                     return writer->Write(piece);
-                                   }));
+  return ToGrpcStatus(Infer(context, [&](const InferenceParts& parts) {
+    return GenerateText(*request, parts, [writer](const std::string& text) {
+      GeneratedText piece;
+      piece.set_text(text);
+      return writer->Write(piece);
+    });
+  }));
 }
 
 }  // namespace carousel

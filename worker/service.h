@@ -1,12 +1,16 @@
 // WorkerService: what other workers and the coordinator call on this worker (proto/worker.proto):
-// tensors of running epochs, stored shards, evaluation and text. A thin shell: no state of its own.
+// tensors of running epochs, stored shards, evaluation and text. A thin shell.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "cluster/shard_store.h"
 #include "proto/worker.grpc.pb.h"
 #include "worker/grpc_transport.h"
+#include "worker/inference.h"
 
 namespace carousel {
 
@@ -22,16 +26,22 @@ class WorkerService : public Worker::Service {
                         grpc::ServerReaderWriter<Credit, Frame>* stream) override;
   grpc::Status ReadShard(grpc::ServerContext* context, const ReadShardRequest* request,
                          grpc::ServerWriter<ShardPiece>* writer) override;
+  // Evaluation or text, one call at a time: each holds a whole model and computes with all threads.
+  // Another caller meanwhile is refused with RESOURCE_EXHAUSTED.
   grpc::Status Evaluate(grpc::ServerContext* context, const WorkerEvaluateRequest* request,
                         grpc::ServerWriter<EvaluateProgress>* writer) override;
   grpc::Status Generate(grpc::ServerContext* context, const WorkerGenerateRequest* request,
                         grpc::ServerWriter<GeneratedText>* writer) override;
 
  private:
+  absl::Status Infer(grpc::ServerContext* context,
+                     const std::function<absl::Status(const InferenceParts&)>& work);
+
   TransportRegistry* const transports_;
   const ShardStore* const shards_;
   const std::string backend_;
   const int threads_;
+  std::atomic<bool> infers_{false};
 };
 
 }  // namespace carousel

@@ -13,7 +13,6 @@
 #include "cluster/lease.h"
 #include "cluster/mutex.h"
 #include "cluster/rpc_status.h"
-#include "cluster/status_macros.h"
 #include "proto/coordinator.grpc.pb.h"
 
 namespace carousel {

@@ -30,7 +30,8 @@ absl::StatusOr<std::unique_ptr<Stage>> Stage::Create(kernels::Backend* backend,
 absl::Status Stage::AllocateBorders() {
   const int64_t width = options_.model->dim();
   for (int border = options_.first_unit; border <= options_.end_unit; ++border) {
-    // Before the embedding there are only tokens, after the head only losses.
+    // Before the embedding there are only tokens, after the head only losses: these borders stay
+    // without memory, and their rows are empty spans.
     const bool rows = border > 0 && border < static_cast<int>(options_.layout->units.size());
     SlotBuffer forward, backward;
     if (rows) {
@@ -130,35 +131,26 @@ absl::StatusOr<double> Stage::LossSum() {
 
 void Stage::Forward(const Segment& segment) {
   for (size_t unit = 0; unit < units_.size(); ++unit) {
+    const Span y = border_[unit + 1].Rows(segment);
+    units_[unit]->Forward(segment, border_[unit].Rows(segment), y);
     const bool head = head_ != nullptr && unit + 1 == units_.size();
-    const Span x = has_embedding() && unit == 0 ? Span() : border_[unit].Rows(segment);
-    const Span y = head ? Span() : border_[unit + 1].Rows(segment);
-    units_[unit]->Forward(segment, x, y);
-    const Span seen = head ? head_->losses(segment) : y;
-    backend_->Enqueue(stream_,
-                      kernels::CountNonFinite{.x = seen, .count = non_finite().Slice(unit, 1)});
+    backend_->Enqueue(stream_, kernels::CountNonFinite{.x = head ? head_->losses(segment) : y,
+                                                       .count = non_finite().Slice(unit, 1)});
   }
 }
 
 void Stage::BackwardInput(const Segment& segment) {
   const Segment g = InSlot0(segment);
-  for (int unit = static_cast<int>(units_.size()) - 1; unit >= 0; --unit) {
-    const bool head = head_ != nullptr && unit + 1 == static_cast<int>(units_.size());
-    const bool embedding = has_embedding() && unit == 0;
-    units_[unit]->BackwardInput(segment, embedding ? Span() : border_[unit].Rows(segment),
-                                head ? Span() : gradient_[unit + 1].Rows(g),
-                                embedding ? Span() : gradient_[unit].Rows(g));
+  for (size_t unit = units_.size(); unit-- > 0;) {
+    units_[unit]->BackwardInput(segment, border_[unit].Rows(segment), gradient_[unit + 1].Rows(g),
+                                gradient_[unit].Rows(g));
   }
 }
 
 void Stage::BackwardWeight(const Segment& run) {
   const Segment g = InSlot0(run);
-  for (int unit = static_cast<int>(units_.size()) - 1; unit >= 0; --unit) {
-    const bool head = head_ != nullptr && unit + 1 == static_cast<int>(units_.size());
-    const bool embedding = has_embedding() && unit == 0;
-    units_[unit]->BackwardWeight(run, embedding ? Span() : border_[unit].Rows(run),
-                                 head ? Span() : gradient_[unit + 1].Rows(g));
-  }
+  for (size_t unit = units_.size(); unit-- > 0;)
+    units_[unit]->BackwardWeight(run, border_[unit].Rows(run), gradient_[unit + 1].Rows(g));
 }
 
 }  // namespace carousel

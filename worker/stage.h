@@ -105,7 +105,7 @@ class Stage {
   Workspace workspace_;
   std::vector<std::unique_ptr<Unit>> units_;
   LossUnit* head_ = nullptr;          // the last of units_, if it is the head
-  std::vector<SlotBuffer> border_;    // rows before each unit and after the last
+  std::vector<SlotBuffer> border_;    // rows before each unit and after the last, if there are any
   std::vector<SlotBuffer> gradient_;  // their gradients
   kernels::Buffer tied_copy_, tied_gradient_;
   kernels::Span tied_matrix_;

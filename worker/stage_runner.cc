@@ -134,14 +134,14 @@ void StageRunner::Run() {
 }
 
 absl::Status StageRunner::RunSteps() {
-  CAROUSEL_RETURN_IF_ERROR(executor_->ShareTiedMatrix(step_));
+  executor_->ShareTiedMatrix(step_);
   while (step_ < install_.spec().steps()) {
     CAROUSEL_ASSIGN_OR_RETURN(const StepDecision decision,
                               executor_->RunStep(step_, TakeBoundary()));
-    if (!decision.apply) return absl::AbortedError(decision.reason);
+    if (!decision.apply) return RefusedStepError(decision.reason);
     ++step_;
     CAROUSEL_ASSIGN_OR_RETURN(std::vector<Digest> digests, executor_->optimizer().UnitDigests());
-    CAROUSEL_RETURN_IF_ERROR(Report(decision, digests));
+    Report(decision, digests);
     CAROUSEL_RETURN_IF_ERROR(CheckpointStatus());
     if (decision.checkpoint) CAROUSEL_RETURN_IF_ERROR(BeginCheckpoint(std::move(digests)));
     if (decision.stop) break;
@@ -162,7 +162,7 @@ Executor::Boundary StageRunner::TakeBoundary() {
   return taken;
 }
 
-absl::Status StageRunner::Report(const StepDecision& decision, const std::vector<Digest>& digests) {
+void StageRunner::Report(const StepDecision& decision, const std::vector<Digest>& digests) {
   WorkerMessage message;
   StepReport& report = *message.mutable_step();
   report.set_job(job());
@@ -179,7 +179,6 @@ absl::Status StageRunner::Report(const StepDecision& decision, const std::vector
   report.set_busy_seconds(executor_->times().total - executor_->times().waiting);
   report.set_resident_bytes(ResidentBytes());
   env_.send(message);
-  return absl::OkStatus();
 }
 
 absl::Status StageRunner::BeginCheckpoint(std::vector<Digest> digests) {
@@ -234,7 +233,7 @@ void StageRunner::Fail(const absl::Status& status) {
   SendFailure(status);
   // A refused step is the last stage's decision, which may still be on its way to the others; any
   // other failure must end their waiting.
-  if (!absl::IsAborted(status)) transport_->Abort(status);
+  if (!IsRefusedStep(status)) transport_->Abort(status);
 }
 
 void StageRunner::SendFailure(const absl::Status& status) {

@@ -70,7 +70,7 @@ class StageRunner {
   void Run();
   absl::Status RunSteps();
   Executor::Boundary TakeBoundary();
-  absl::Status Report(const StepDecision& decision, const std::vector<Digest>& digests);
+  void Report(const StepDecision& decision, const std::vector<Digest>& digests);
   absl::Status BeginCheckpoint(std::vector<Digest> digests);
   void WriteCheckpoint(const Snapshot& snapshot);
   absl::Status FinishCheckpoint();

@@ -35,6 +35,19 @@ std::string WhereItArose(const ModelLayout& layout, const StepEvidence& evidence
                                           : "the loss was not finite";
 }
 
+// AdamW squares every element of the clipped gradient in f32, where a square at or above 2^128
+// overflows: the second moment would be infinite for good, and its weight never change again. No
+// element is larger than the norm. A little below 2^64, for what rounding adds.
+constexpr double kClippedNormLimit = 1.8e19;
+
+std::string WhyTheNormIsTooLarge(double norm, double clip_norm) {
+  return absl::StrCat("the norm of the gradient is ", norm, ", which optimizer.clip_norm ",
+                      clip_norm, clip_norm > 0 ? "" : " (off)", " does not bring below ",
+                      kClippedNormLimit,
+                      ", so second moments would overflow; set optimizer.clip_norm, for example to "
+                      "1, or lower learning_rate.peak");
+}
+
 kernels::LearningRateSchedule ScheduleOf(const JobSpec& job) {
   const LearningRateSpec& spec = job.learning_rate();
   kernels::LearningRateSchedule schedule;
@@ -74,8 +87,14 @@ StepDecision DecideStep(const JobSpec& job, const ModelLayout& layout, int64_t s
     return decision;
   }
   const OptimizerSpec& optimizer = job.optimizer();
+  const double clip = kernels::ClipFactor(decision.grad_norm, optimizer.clip_norm());
+  if (decision.grad_norm * clip >= kClippedNormLimit) {
+    decision.apply = false;
+    decision.reason = WhyTheNormIsTooLarge(decision.grad_norm, optimizer.clip_norm());
+    return decision;
+  }
   kernels::AdamWStep& update = decision.update;
-  update.scale = kernels::ClipFactor(decision.grad_norm, optimizer.clip_norm()) / tokens;
+  update.scale = clip / tokens;
   update.learning_rate = kernels::LearningRate(ScheduleOf(job), step);
   update.beta1 = optimizer.beta1();
   update.beta2 = optimizer.beta2();

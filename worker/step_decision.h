@@ -27,9 +27,9 @@ struct StepEvidence {
 
 struct StepDecision {
   bool apply = false;
-  std::string reason;         // why not: which loss, unit or tensor was not finite
-  double loss = 0;            // loss_sum / N
-  double grad_norm = 0;       // of the gradient of the mean loss, before clipping
+  std::string reason;    // why not: which loss, unit or tensor was not finite, or what is too large
+  double loss = 0;       // loss_sum / N
+  double grad_norm = 0;  // of the gradient of the mean loss, before clipping
   kernels::AdamWStep update;  // weight_decay as for tensors that decay
   bool checkpoint = false;    // at the boundary after this step
   bool stop = false;

@@ -6,7 +6,8 @@
 // waits. The three directions are apart because schedules place them apart:
 //
 //   Forward        segments of a sequence ascending
-//   BackwardInput  segments descending, after their Forward
+//   BackwardInput  segments descending, after their Forward and once for each: it overwrites what
+//                  Forward has left for it
 //   BackwardWeight a run of adjacent segments after their BackwardInput, runs descending;
 //                  adds to the gradients, one chain over all rows
 //

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <utility>
 
 #include "cluster/status_macros.h"
 #include "worker/job_terms.h"
@@ -17,21 +18,32 @@ constexpr int kRounds = 3;  // counted, after one that is not
 
 using Cancelled = std::function<bool()>;
 
-absl::StatusOr<double> MedianSeconds(Stage& stage, const std::function<void()>& run,
-                                     const Cancelled& cancelled) {
-  std::vector<double> seconds;
-  for (int round = 0; round <= kRounds; ++round) {
+// One way through a unit, and how long it took each time.
+class Timed {
+ public:
+  explicit Timed(std::function<void()> run) : run_(std::move(run)) {}
+
+  absl::Status Run(Stage& stage, const Cancelled& cancelled) {
     if (cancelled && cancelled()) return absl::CancelledError("the measurement is not wanted");
     const auto start = std::chrono::steady_clock::now();
-    run();
+    run_();
     CAROUSEL_RETURN_IF_ERROR(stage.backend().Record(stage.stream()).Wait());
-    if (round > 0)
-      seconds.push_back(
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    seconds_.push_back(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    return absl::OkStatus();
   }
-  std::sort(seconds.begin(), seconds.end());
-  return seconds[kRounds / 2];
-}
+
+  // Of the counted rounds.
+  double Median() const {
+    std::vector<double> counted(seconds_.begin() + 1, seconds_.end());
+    std::sort(counted.begin(), counted.end());
+    return counted[counted.size() / 2];
+  }
+
+ private:
+  const std::function<void()> run_;
+  std::vector<double> seconds_;
+};
 
 absl::StatusOr<UnitCost> MeasureUnit(const JobSpec& job, const ModelLayout& layout, int unit,
                                      kernels::Backend* backend, MicroBatch rows,
@@ -47,7 +59,7 @@ absl::StatusOr<UnitCost> MeasureUnit(const JobSpec& job, const ModelLayout& layo
   stage->Initialize(job.numerics().seed());
   CAROUSEL_ASSIGN_OR_RETURN(MicroBatchInputs inputs,
                             MicroBatchInputs::Create(backend, stream, options.capacity, 1));
-  inputs.Load(0, std::move(rows));
+  CAROUSEL_RETURN_IF_ERROR(inputs.Load(0, std::move(rows)));
   const Segment segment = inputs.At(0, 0);
   // Values do not matter to the time, but zeros would make everything easier than it is.
   for (const kernels::Span& x : {stage->Input(segment), stage->OutputGradient(segment)}) {
@@ -55,16 +67,18 @@ absl::StatusOr<UnitCost> MeasureUnit(const JobSpec& job, const ModelLayout& layo
       backend->Enqueue(stream, kernels::RandomInit{
                                    .kind = kernels::InitKind::kNormal, .a = 1, .seed = 1, .x = x});
   }
-  const auto seconds = [&](const std::function<void()>& run) {
-    return MedianSeconds(*stage, run, cancelled);
-  };
-  CAROUSEL_ASSIGN_OR_RETURN(const double forward, seconds([&] { stage->Forward(segment); }));
-  CAROUSEL_ASSIGN_OR_RETURN(const double backward, seconds([&] { stage->BackwardInput(segment); }));
-  CAROUSEL_ASSIGN_OR_RETURN(const double weight, seconds([&] { stage->BackwardWeight(segment); }));
+  Timed forward([&] { stage->Forward(segment); });
+  Timed backward([&] { stage->BackwardInput(segment); });
+  Timed weight([&] { stage->BackwardWeight(segment); });
+  // Always all three: backward overwrites what forward has left for it.
+  for (int round = 0; round <= kRounds; ++round) {
+    for (Timed* timed : {&forward, &backward, &weight})
+      CAROUSEL_RETURN_IF_ERROR(timed->Run(*stage, cancelled));
+  }
   UnitCost cost;
-  cost.set_forward(forward);
-  cost.set_backward(backward);
-  cost.set_weight_gradient(weight);
+  cost.set_forward(forward.Median());
+  cost.set_backward(backward.Median());
+  cost.set_weight_gradient(weight.Median());
   return cost;
 }
 

@@ -71,7 +71,7 @@ absl::StatusOr<std::vector<Digest>> RunStage(const JobSpec& job, const Plan& pla
                                               .stage = stage.get(),
                                               .transport = transport,
                                               .reader = &reader}));
-  CAROUSEL_RETURN_IF_ERROR(executor->ShareTiedMatrix(0));
+  executor->ShareTiedMatrix(0);
   for (int64_t step = 0; step < job.steps(); ++step) {
     CAROUSEL_ASSIGN_OR_RETURN(const StepDecision decision, executor->RunStep(step, {}));
     if (!decision.apply) return absl::AbortedError(decision.reason);

@@ -45,7 +45,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, MicroBatchInputsTest, ::testing::Values("cpu"
 
 TEST_P(MicroBatchInputsTest, SegmentsShareOutTheRowsAndKnowTheirPlace) {
   MicroBatchInputs inputs = Create(/*segments=*/3);
-  inputs.Load(0, Numbered(100));
+  ASSERT_TRUE(inputs.Load(0, Numbered(100)).ok());
 
   std::vector<int32_t> tokens, labels;
   std::vector<uint8_t> resets;
@@ -68,7 +68,7 @@ TEST_P(MicroBatchInputsTest, SegmentsShareOutTheRowsAndKnowTheirPlace) {
 
 TEST_P(MicroBatchInputsTest, ARunIsItsSegmentsAsOne) {
   MicroBatchInputs inputs = Create(3);
-  inputs.Load(1, Numbered(0));
+  ASSERT_TRUE(inputs.Load(1, Numbered(0)).ok());
 
   const Segment tail = inputs.Run(1, 1, 3), whole = inputs.Run(1, 0, 3);
 
@@ -84,11 +84,22 @@ TEST_P(MicroBatchInputsTest, SlotsDoNotTouchEachOtherAndAreUsedAgain) {
   MicroBatchInputs inputs = Create(1);
 
   for (int round = 0; round < 20; ++round) {
-    inputs.Load(0, Numbered(100 * round));
-    inputs.Load(1, Numbered(100 * round + 50));
+    ASSERT_TRUE(inputs.Load(0, Numbered(100 * round)).ok());
+    ASSERT_TRUE(inputs.Load(1, Numbered(100 * round + 50)).ok());
     EXPECT_EQ(Read<int32_t>(inputs.At(0, 0).tokens), Numbered(100 * round).tokens);
     EXPECT_EQ(Read<int32_t>(inputs.At(1, 0).tokens), Numbered(100 * round + 50).tokens);
   }
+}
+
+// Whoever went on would compute with rows that never arrived.
+TEST_P(MicroBatchInputsTest, ADeviceThatHasFailedSaysSoAtTheNextUseOfTheSlot) {
+  MicroBatchInputs inputs = Create(1);
+  kernels::Event broken = kernels::Event::Pending();
+  broken.Complete(absl::InternalError("the device is gone"));
+  backend_->Wait(stream_, broken);
+  inputs.Load(0, Numbered(0)).IgnoreError();
+
+  EXPECT_EQ(inputs.Load(0, Numbered(1)), absl::InternalError("the device is gone"));
 }
 
 }  // namespace

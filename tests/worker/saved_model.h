@@ -50,7 +50,7 @@ class SavedModel {
     Stage& stage = trainer_->stage();
     MicroBatchInputs inputs = *MicroBatchInputs::Create(backend_.get(), stage.stream(),
                                                         CapacityOf(job_, 1, 1), /*segments=*/1);
-    inputs.Load(0, rows);
+    EXPECT_TRUE(inputs.Load(0, rows).ok());
     stage.Forward(inputs.At(0, 0));
     const int64_t width = job_.model().vocab_size();
     std::vector<float> all(rows.sequence_length * width);

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <thread>
 
@@ -37,6 +38,7 @@ class SessionServer : public WorkerSession::Service {
     server_ = builder.BuildAndStart();
     address = absl::StrCat("127.0.0.1:", port);
   }
+  // Who derives from it stops in its own destructor: a call may be using its members.
   ~SessionServer() override { Stop(); }
   void Stop() { server_->Shutdown(std::chrono::system_clock::now()); }
 
@@ -52,6 +54,7 @@ using SessionStream = grpc::ServerReaderWriter<CoordinatorMessage, WorkerMessage
 class StrangeServer : public SessionServer {
  public:
   explicit StrangeServer(CoordinatorMessage to_say = {}) : to_say_(std::move(to_say)) {}
+  ~StrangeServer() override { Stop(); }
 
   grpc::Status Attach(grpc::ServerContext*, SessionStream* stream) override {
     ++attempts;
@@ -119,6 +122,16 @@ class FakeCoordinator : public SessionServer {
   std::vector<WorkerMessage> told_ ABSL_GUARDED_BY(mutex_);
 };
 
+// False if it does not come true.
+bool WaitUntil(const std::function<bool()>& holds) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
 class SessionTest : public ::testing::Test {
  protected:
   ~SessionTest() override {
@@ -148,11 +161,9 @@ class SessionTest : public ::testing::Test {
   }
   // Blocks until the log says it.
   void WaitForLog(const std::string& text) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (AllOf(*log_).find(text) == std::string::npos) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << text << ", not:\n" << AllOf(*log_);
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
+    EXPECT_TRUE(WaitUntil([&] { return AllOf(*log_).find(text) != std::string::npos; }))
+        << text << ", not:\n"
+        << AllOf(*log_);
   }
 
   std::unique_ptr<kernels::Backend> backend_ = *kernels::NewBackend("cpu", 1);
@@ -237,7 +248,9 @@ TEST_F(SessionTest, ACoordinatorThatNeverAnswersIsAskedAgain) {
 
   WaitForLog("cannot attach to the coordinator at " + mute.address +
              ": it does not answer within 0.2 s");
-  while (mute.attempts < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_TRUE(WaitUntil([&] { return mute.attempts >= 2; })) << mute.attempts;
+  stop_ = true;
+  EXPECT_TRUE(End().ok());
 }
 
 // A stream that stays open would hold the worker for ever.

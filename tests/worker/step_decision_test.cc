@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "absl/strings/str_cat.h"
 #include "kernels/granule.h"
 #include "kernels/learning_rate.h"
 
@@ -165,6 +166,31 @@ TEST_F(StepDecisionTest, ANormThatOverflowsIsNamedAsSuch) {
 
   EXPECT_FALSE(decision.apply);
   EXPECT_THAT(decision.reason, HasSubstr("norm"));
+}
+
+// Its squares are finite in f64, but the optimizer's are of f32.
+TEST_F(StepDecisionTest, AGradientWhoseSquareOverflowsTheSecondMomentIsRefused) {
+  job_.mutable_optimizer()->set_clip_norm(0);
+  for (const double norm : {1.8e19, 2e19, 1e100}) {
+    evidence_.squares[0] = std::pow(norm * 1.0000001 * 10, 2);  // of ten tokens
+
+    const StepDecision decision = Decide();
+
+    EXPECT_FALSE(decision.apply) << norm;
+    EXPECT_THAT(decision.reason, HasSubstr(absl::StrCat("the norm of the gradient is ", norm)));
+    EXPECT_THAT(decision.reason, HasSubstr("set optimizer.clip_norm"));
+  }
+  evidence_.squares[0] = std::pow(1.79e19 * 10, 2);
+  EXPECT_TRUE(Decide().apply) << "its square is less than the largest float";
+}
+
+TEST_F(StepDecisionTest, ClippingBringsAnyFiniteGradientWithinReach) {
+  evidence_.squares[0] = std::pow(1e100 * 10, 2);
+
+  const StepDecision decision = Decide();
+
+  EXPECT_TRUE(decision.apply) << decision.reason;
+  EXPECT_NEAR(decision.update.scale * 1e100 * 10, 1, 1e-9);
 }
 
 }  // namespace
