@@ -23,10 +23,10 @@ struct Family {
 void PrintTo(const Family& family, std::ostream* out) { *out << family.title; }
 
 // What a window computes, by row: logits [rows, V], losses [rows], and the gradient of the rows
-// that enter the first block, [rows, D].
+// that enter the first block, [rows, D]. And the gradients of all weights.
 template <class T>
 struct Outcome {
-  std::vector<T> logits, losses, gradient;
+  std::vector<T> logits, losses, gradient, weights;
 };
 
 // Two documents in sequence 0, the second from `border` on; one in sequence 1. Time-major.
@@ -56,8 +56,10 @@ std::vector<T> RowsOf(const std::vector<T>& tensor, int64_t first, int64_t end) 
 
 template <class T>
 Outcome<T> RowsOf(const Outcome<T>& window, int64_t first, int64_t end) {
-  return {RowsOf(window.logits, first, end), RowsOf(window.losses, first, end),
-          RowsOf(window.gradient, first, end)};
+  return {RowsOf(window.logits, first, end),
+          RowsOf(window.losses, first, end),
+          RowsOf(window.gradient, first, end),
+          {}};
 }
 
 // The document of these rows in a window of its own.
@@ -109,8 +111,16 @@ class Model {
       Append(stage->head()->logits(segment), &outcome.logits);
       Append(stage->head()->losses(segment), &outcome.losses);
     }
-    for (int i = segments - 1; i >= 0; --i) stage->BackwardInput(inputs.At(0, i));
-    Append(stage->UnitInputGradient(1, inputs.Run(0, 0, segments)), &outcome.gradient);
+    for (int i = segments - 1; i >= 0; --i) {
+      stage->BackwardInput(inputs.At(0, i));
+    }
+    const Segment whole = inputs.Run(0, 0, segments);
+    Append(stage->UnitInputGradient(1, whole), &outcome.gradient);
+    for (const UnitParameters& unit : stage->parameters())
+      backend_->Enqueue(stream_, kernels::Zero{.x = unit.gradients()});
+    stage->BackwardWeight(whole);
+    for (const UnitParameters& unit : stage->parameters())
+      Append(unit.gradients(), &outcome.weights);
     return outcome;
   }
 
@@ -183,6 +193,26 @@ TEST_P(DocumentIndependence, ADocumentThatStartsAtAChunkBorderHasTheBitsOfItself
     ExpectSameBits(RowsOf(together, 0, border), model.Run(Alone(window, 0, border)));
     if (border % kChunk != 0) continue;
     ExpectSameBits(RowsOf(together, border, kSteps), model.Run(Alone(window, border, kSteps)));
+  }
+}
+
+// A document of which nothing is predicted has zeros for gradients, so it adds nothing to those of
+// the weights, unless one of its rows is taken for the past of another document.
+TEST_P(DocumentIndependence, ADocumentIsNoPastOfAnotherInTheWeightsGradients) {
+  Model<float> model(job_);
+  for (int segments : {1, 3}) {
+    for (int64_t border : {1, 16, 21, 32, 47}) {
+      SCOPED_TRACE(testing::Message() << segments << " segments, border at " << border);
+      MicroBatch window = Window(border);
+      for (int64_t t = 0; t < border; ++t) window.labels[t * kSequences] = kIgnoredLabel;
+
+      const auto before = model.Run(window, segments);
+      const auto other = model.Run(WithOtherTokens(window, 0, border), segments);
+
+      EXPECT_TRUE(other.weights == before.weights);
+      const auto predicted = model.Run(WithOtherTokens(window, border, kSteps), segments);
+      EXPECT_FALSE(predicted.weights == before.weights);
+    }
   }
 }
 
