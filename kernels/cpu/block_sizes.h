@@ -1,6 +1,6 @@
-// The sizes of pieces that operations are cut into, where they are not part of an operation's
-// contract. Apart from the code that uses them, so that the job of the invariance test can be held
-// to exceed each.
+// The sizes of the pieces that CPU operations work in. They stand apart from the code that uses
+// them, which is compiled for one instruction set each, so that the job of the invariance test can
+// be held to exceed every one of them.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ inline constexpr int64_t kBlockColumns = 2048;  // of B, packed by all threads f
 inline constexpr int64_t kMostTileRows = 14;
 inline constexpr int64_t kMostTileColumns = 32;
 
-// Lanes of a sum along a row (kernels/cpu/lanes.h), whatever the vectors of the machine.
+// Lanes of a sum along a row, whatever the vectors of the machine; these are part of the contract
+// (kernels/cpu/lanes.h).
 inline constexpr int64_t kVirtualLanes = 32;
 
 }  // namespace carousel::kernels
