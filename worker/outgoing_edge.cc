@@ -12,11 +12,6 @@
 #include "worker/lost_peer.h"
 
 namespace carousel {
-namespace {
-
-constexpr int64_t kFrameBytes = 1 << 20;
-
-}  // namespace
 
 OutgoingEdge::OutgoingEdge(kernels::Backend* backend, const EdgeOptions& options, int to_stage,
                            std::function<void(const absl::Status&)> broken)

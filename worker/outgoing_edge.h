@@ -13,6 +13,8 @@
 
 namespace carousel {
 
+inline constexpr int64_t kFrameBytes = 1 << 20;  // of a tensor, at most
+
 // Two threads of its own: one writes frames as credits allow, one reads credits; both sleep while
 // there is nothing to do. A stream that broke, or a tensor whose content never came, calls `broken`
 // once: with a LostStageError if the peer is gone, with the peer's own status if it has refused

@@ -18,12 +18,11 @@
 
 #include <utility>
 
+#include "kernels/cpu/block_sizes.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/simd.h"
 
 namespace carousel::kernels::CAROUSEL_ISA {
-
-inline constexpr int64_t kVirtualLanes = 32;
 
 // Vectors that hold the lanes: lane l is element l % kLanes of part l / kLanes.
 template <class T>

@@ -1,18 +1,14 @@
 #include "kernels/cpu/matmul.h"
 
 #include "kernels/check.h"
+#include "kernels/cpu/block_sizes.h"
 #include "kernels/cpu/countdown.h"
 #include "kernels/cpu/math.h"
 
 namespace carousel::kernels::CAROUSEL_ISA {
 namespace {
 
-// Sizes of blocks; none of them changes a bit. A tile costs some hundred cycles to begin and end,
-// and C has to be read and written once a block of k, so a block of k is as long as an A block of
-// few panels and two panels of B in the L2 cache allow.
-constexpr int64_t kBlockK = 1024;
 constexpr int64_t kBlockRows = 4 * kTileRows;  // of A, packed by the thread that multiplies them
-constexpr int64_t kBlockColumns = 2048;        // of B, packed by all threads for all
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

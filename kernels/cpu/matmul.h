@@ -16,6 +16,7 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/block_sizes.h"
 #include "kernels/cpu/context.h"
 #include "kernels/cpu/simd.h"
 
@@ -80,6 +81,7 @@ inline constexpr int64_t kTileVectors = 3;
 #endif
 template <class T>
 inline constexpr int64_t kTileColumns = kTileVectors* kLanes<T>;
+static_assert(kTileRows <= kMostTileRows && kTileColumns<float> <= kMostTileColumns);
 
 // Elements of packed memory. Packed memory should be aligned to 64.
 inline int64_t PackedRowsSize(int64_t rows, int64_t k) { return rows * k; }

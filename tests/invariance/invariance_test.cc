@@ -92,6 +92,10 @@ TEST_P(Invariance, EveryCutGivesTheBitsOfTheReference) {
             {.stages = stages, .schedule = schedule, .segments = segments, .isa = Paths().front()});
     }
   }
+  for (ScheduleKind schedule : {GPIPE, ONE_F_ONE_B}) {
+    shapes.push_back(
+        {.stages = 3, .schedule = schedule, .segments = 2, .isa = Paths().front(), .credits = 1});
+  }
   ExpectTheReferenceIn(shapes);
 }
 

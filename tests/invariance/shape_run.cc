@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "cluster/status_macros.h"
 #include "coordinator/planner.h"
+#include "coordinator/verifier.h"
 #include "worker/executor.h"
 #include "worker/job_terms.h"
 #include "worker/local_trainer.h"
@@ -45,7 +46,10 @@ absl::StatusOr<Plan> PlanOf(const JobSpec& job, const Shape& shape) {
   }
   for (int stage = 0; stage < shape.stages; ++stage)
     request.workers.push_back({absl::StrCat("w", stage), "loopback"});
-  return MakePlan(request);
+  CAROUSEL_ASSIGN_OR_RETURN(Plan plan, MakePlan(request));
+  if (shape.credits > 0) plan.set_credits(shape.credits);
+  CAROUSEL_RETURN_IF_ERROR(VerifyPlan(plan, static_cast<int>(request.costs.size())));
+  return plan;
 }
 
 // One stage, all its steps. Its units' digests after the last.
@@ -87,7 +91,8 @@ absl::StatusOr<std::string> RunPipeline(const JobSpec& job, const Shape& shape) 
     backends.push_back(NewBackend(shape));
     borrowed.push_back(backends.back().get());
   }
-  const std::vector<std::unique_ptr<Transport>> transports = NewLoopbackTransports(borrowed);
+  const std::vector<std::unique_ptr<Transport>> transports =
+      NewLoopbackTransports(borrowed, plan.credits());
   std::vector<absl::StatusOr<std::vector<Digest>>> results(shape.stages);
   std::vector<std::thread> threads;
   for (int stage = 0; stage < shape.stages; ++stage) {
@@ -112,12 +117,13 @@ std::string Shape::ToString() const {
                      : isa == kernels::Isa::kAvx2 ? "avx2"
                                                   : "scalar";
   return absl::StrFormat(
-      "%-12s %-5s s=%d t=%d %-6s %s",
+      "%-12s %-5s s=%d t=%d %-6s %s%s",
       stages == 0 ? "train_local" : absl::StrCat(stages, stages == 1 ? " stage" : " stages"),
       stages == 0         ? "-"
       : schedule == GPIPE ? "gpipe"
                           : "1f1b",
-      segments, threads, path, test_backend ? "test" : "cpu");
+      segments, threads, path, test_backend ? "test" : "cpu",
+      credits > 0 ? absl::StrCat(" credits=", credits) : "");
 }
 
 absl::StatusOr<std::string> RunInShape(const JobSpec& job, const Shape& shape) {

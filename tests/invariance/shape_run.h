@@ -19,6 +19,7 @@ struct Shape {
   int threads = 1;
   kernels::Isa isa = kernels::Isa::kAvx2;
   bool test_backend = false;
+  int credits = 0;  // of each edge; 0: as many as the planner gives
 
   std::string ToString() const;
 };

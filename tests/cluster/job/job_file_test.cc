@@ -11,6 +11,10 @@
 #include "cluster/job/contract.h"
 #include "cluster/job/model_layout.h"
 #include "cluster/job/segments.h"
+#include "cluster/state_digest.h"
+#include "kernels/cpu/block_sizes.h"
+#include "kernels/cross_entropy.h"
+#include "kernels/granule.h"
 
 namespace carousel {
 namespace {
@@ -60,31 +64,51 @@ TEST(JobFileTest, SmokeShowsEverythingInAFewSteps) {
   EXPECT_EQ(job.steps(), 6);
 }
 
-TEST(JobFileTest, InvarianceExceedsEveryConstantWithoutBeingDividedByIt) {
-  constexpr int64_t kMatmulBlock = 1024, kSoftmaxBlock = 512, kTile = 32, kLanes = 32;
-  const JobSpec job = Example("invariance");
+bool Exceeds(int64_t value, int64_t constant) { return value > constant && value % constant != 0; }
+
+// What both jobs of the invariance test exceed, held to the constants of the code themselves.
+void ExpectItExceedsWhatEveryOperationIsCutInto(const JobSpec& job) {
   const ModelSpec& model = job.model();
-  const auto exceeds = [](int64_t value, int64_t constant) {
-    return value > constant && value % constant != 0;
-  };
-  EXPECT_TRUE(exceeds(WidthsOf(model).ffn, kMatmulBlock));
-  EXPECT_TRUE(
-      exceeds(job.numerics().micro_batch_size() * job.data().sequence_length(), kMatmulBlock));
-  EXPECT_TRUE(exceeds(model.vocab_size(), kSoftmaxBlock));
-  EXPECT_TRUE(exceeds(model.dim(), kTile));
-  EXPECT_TRUE(exceeds(model.dim(), kLanes));
-  EXPECT_TRUE(exceeds(LayOut(model).units[0].Elements(), kGranuleElements));
-  EXPECT_TRUE(exceeds(job.data().sequence_length(), 3 * job.numerics().chunk_length()));
-  EXPECT_GE(ChunksPerSequence(job.data().sequence_length(), job.numerics().chunk_length()), 4);
-  EXPECT_LT(job.data().synthetic().mean_document_length(), job.data().sequence_length() / 2);
-  EXPECT_TRUE(model.tie_embeddings());
+  const int64_t rows = job.numerics().micro_batch_size() * job.data().sequence_length();
+  EXPECT_TRUE(Exceeds(rows, kernels::kBlockK)) << "k of the weights' gradients";
+  EXPECT_TRUE(Exceeds(model.vocab_size(), kernels::kSoftmaxBlock));
+  EXPECT_TRUE(Exceeds(model.dim(), kernels::kMostTileColumns));
+  EXPECT_TRUE(Exceeds(model.dim(), kernels::kMostTileRows));
+  EXPECT_TRUE(Exceeds(model.dim(), kernels::kVirtualLanes));
+  EXPECT_TRUE(Exceeds(LayOut(model).units[0].Elements(), kernels::kGranule));
+  const int64_t length = job.data().sequence_length(), chunk = job.numerics().chunk_length();
+  EXPECT_TRUE(Exceeds(length, chunk));
+  EXPECT_GE(ChunksPerSequence(length, chunk), 8) << "4 segments of 2 chunks";
+  EXPECT_LT(job.data().synthetic().mean_document_length(), length / 2);
   EXPECT_GE(UnitCount(model), 4);
   EXPECT_EQ(MicroBatches(job) % 4, 0);
+}
+
+// A chunk of a checkpoint (kChunkElements) and a frame between workers would make the steps of
+// tests/invariance too long; tests/crash/invariance_job_test.cc has them.
+TEST(JobFileTest, InvarianceExceedsEveryConstantWithoutBeingDividedByIt) {
+  const JobSpec job = Example("invariance");
+  ExpectItExceedsWhatEveryOperationIsCutInto(job);
+  const ModelWidths widths = WidthsOf(job.model());
+  EXPECT_TRUE(Exceeds(widths.ffn, kernels::kBlockK)) << "k of a product with a residual";
+  EXPECT_TRUE(Exceeds(2 * widths.ffn, kernels::kBlockColumns));
+  EXPECT_TRUE(job.model().tie_embeddings());
   EXPECT_TRUE(
       LoadJobFile("cluster/jobs/invariance.yaml", {ParseOverride("numerics.max_replicas=2").value(),
                                                    ParseOverride("pipeline.stages=4").value(),
                                                    ParseOverride("pipeline.segments=4").value()})
           .ok());
+}
+
+TEST(JobFileTest, InvarianceLargeExceedsThemInTheOtherFamily) {
+  const JobSpec job = Example("invariance-large");
+  ExpectItExceedsWhatEveryOperationIsCutInto(job);
+  EXPECT_EQ(job.model().family(), XLSTM_LARGE);
+  EXPECT_FALSE(job.model().tie_embeddings());
+}
+
+TEST(JobFileTest, AGranuleIsTheSameToStoresAndKernels) {
+  EXPECT_EQ(kGranuleElements, kernels::kGranule);
 }
 
 TEST(JobFileTest, FilesThatAreNoneAreRefused) {
