@@ -121,10 +121,11 @@ void Fold::DropStages(JobRecord* job) {
 
 namespace {
 
-// Every stage stands at the newest checkpoint: nothing that ran is lost.
+// Nothing that ran is lost: the stages stand at the newest checkpoint. All of them stop at one
+// boundary, so one that says so speaks for all.
 bool StoppedAtCommittedStep(const JobRecord& job) {
   const auto& stopped = job.stopped();
-  return stopped.size() == job.plan().stages_size() &&
+  return !stopped.empty() &&
          std::all_of(stopped.begin(), stopped.end(),
                      [&](const StoppedStage& stage) { return stage.step() == CommittedStep(job); });
 }
@@ -133,9 +134,10 @@ bool StoppedAtCommittedStep(const JobRecord& job) {
 
 void Fold::Rest(JobRecord* job, JobState wanted, const std::string& reason) {
   const bool ran = IsActive(job->state()) && job->state() != STARTING;
-  job->set_cut_short(ran && !StoppedAtCommittedStep(*job));
+  if (ran) job->set_cut_short(!StoppedAtCommittedStep(*job));
   DropStages(job);
   if (CommittedStep(*job) >= job->spec().steps()) {
+    job->set_cut_short(false);
     SetState(job, DONE, "");
   } else if (job->state() == CANCELLING && wanted == PAUSED) {
     SetState(job, CANCELLED, reason);

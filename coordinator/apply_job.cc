@@ -48,7 +48,9 @@ void Fold::Do(const CancelAsked& event) {
   } else if (job->state() == PAUSING) {
     SetState(job, CANCELLING, "");  // the boundary is on its way
   } else if (job->state() != CANCELLING && job->state() != CANCELLED) {
-    Rest(job, CANCELLED, "cancelled" + FromWhere(*job));
+    // Why it was cut short is still what its owner has to know.
+    Rest(job, CANCELLED,
+         job->cut_short() ? "cancelled; " + job->reason() : "cancelled" + FromWhere(*job));
   }
 }
 

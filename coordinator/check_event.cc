@@ -62,6 +62,11 @@ absl::Status CheckResume(const CoordinatorState& state, const JobRecord& job,
   if (job.state() == PAUSING || job.state() == CANCELLING) {
     return Forbidden(job, "wait until it has stopped, then resume it");
   }
+  if (!job.measuring_worker().empty() && IsActive(job.state())) {
+    return Forbidden(job,
+                     "its units are being measured, which takes a moment; to give it other wishes, "
+                     "pause it first");
+  }
   if (!waits && !IsAtRest(job.state())) {
     return Forbidden(job, "it need not be resumed; to give it other wishes, pause it first");
   }

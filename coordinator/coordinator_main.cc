@@ -33,9 +33,10 @@ void AddFlags(CLI::App* app, ServerOptions* options) {
       ->required();
   app->add_flag("--insecure", options->insecure,
                 "allow --listen beyond loopback, without encryption or authentication");
-  app->add_option("--lease_seconds,--lease-seconds", options->lease_seconds,
-                  absl::StrCat("silence after which a worker is taken for lost, at least ",
-                               kLeastLeaseSeconds, " [", options->lease_seconds, "]"))
+  app->add_option(
+         "--lease_seconds,--lease-seconds", options->lease_seconds,
+         absl::StrCat("silence after which a worker is taken for lost, ", kLeastLeaseSeconds,
+                      " to ", kMostLeaseSeconds, " [", options->lease_seconds, "]"))
       ->type_name("SECONDS");
   app->set_version_flag("--version", "coordinator " + std::string(kVersion));
 }

@@ -12,8 +12,6 @@
 namespace carousel {
 namespace {
 
-constexpr std::string_view kComponent = "coordinator";
-
 // Job ids are [a-z0-9-]{1,63}: the job's name, cut to leave room for a number.
 std::string NewJobId(const JobSpec& spec, int64_t number) {
   const std::string suffix = "-" + std::to_string(number);
@@ -51,17 +49,17 @@ absl::Status CoordinatorCore::Record(Event event) {
   CAROUSEL_RETURN_IF_ERROR(broken_);
   CAROUSEL_RETURN_IF_ERROR(Check(state_, event));
   event.set_wall_time(options_.clock->WallTime());
-  CAROUSEL_RETURN_IF_ERROR(Journaled(journal_->Append(event)));
+  CAROUSEL_RETURN_IF_ERROR(NoteWrite(journal_->Append(event)));
   Carry(Apply(event, &state_));
-  return Journaled(journal_->Cut(state_));
+  return NoteWrite(journal_->Cut(state_));
 }
 
-absl::Status CoordinatorCore::Journaled(const absl::Status& status) {
+absl::Status CoordinatorCore::NoteWrite(const absl::Status& status) {
   ++version_;
-  return Intact(status, "the journal cannot be written");
+  return BreakOnError(status, "the journal cannot be written");
 }
 
-absl::Status CoordinatorCore::Intact(const absl::Status& status, std::string_view what) {
+absl::Status CoordinatorCore::BreakOnError(const absl::Status& status, std::string_view what) {
   if (!status.ok() && broken_.ok()) {
     broken_ = absl::Status(status.code(),
                            absl::StrCat(std::string(what), ": ", status.message(),
@@ -111,7 +109,7 @@ void CoordinatorCore::Carry(const SendToWorker& send) {
         found = absl::DataLossError(found->warning);
       }
       // It verified a moment ago.
-      if (!Intact(found.status(), "a checkpoint cannot be read").ok()) return;
+      if (!BreakOnError(found.status(), "a checkpoint cannot be read").ok()) return;
       *message.mutable_install()->mutable_restore() = std::move(found->manifest);
     }
   }

@@ -104,6 +104,8 @@ class CoordinatorCore {
   uint64_t version() const { return version_; }
 
  private:
+  static constexpr std::string_view kComponent = "coordinator";  // of the log
+
   struct Attached {  // volatile side of a worker
     Hello hello;
     uint64_t session = 0;  // 0: lost
@@ -114,9 +116,10 @@ class CoordinatorCore {
 
   absl::Status Handle(Event event);
   absl::Status Record(Event event);  // without Decide
-  // What became of a write, or of any use, of the store: an error breaks the core.
-  absl::Status Journaled(const absl::Status& status);
-  absl::Status Intact(const absl::Status& status, std::string_view what);
+  // Takes note of what became of a write to the journal, or of any use of the store: an error
+  // breaks the core. What is broken then, or OK.
+  absl::Status NoteWrite(const absl::Status& status);
+  absl::Status BreakOnError(const absl::Status& status, std::string_view what);
   void Carry(const Effects& effects);
   void Carry(const CommitCheckpoint& commit);
   void Carry(const SendToWorker& send);

@@ -11,8 +11,6 @@
 namespace carousel {
 namespace {
 
-constexpr std::string_view kComponent = "coordinator";
-
 // What is prepared must be what ran: every stage has reported the step, and the digests agree.
 absl::StatusOr<StepSummary> CheckedSummary(const JobProgress* progress, int64_t step,
                                            const Digest& stored) {
@@ -90,7 +88,7 @@ void CoordinatorCore::Carry(const CommitCheckpoint& commit) {
   const absl::Status status =
       manifests_.Commit(std::move(draft->manifest), keep, journal_->Entry(event));
   if (IsRefusal(status)) return refuse(status);
-  if (!Journaled(status).ok()) return;
+  if (!NoteWrite(status).ok()) return;
   journal_->Wrote();
   if (progress != progress_.end()) progress->second.Committed(commit.prepared.step());
   checkpoint_due_.erase(commit.job);
@@ -109,7 +107,7 @@ bool CoordinatorCore::IsRestorable(const PlanDecided& decided) {
   if (found.ok() && found->manifest.step() == step) return true;
   const absl::Status status = found.ok() ? absl::DataLossError(found->warning) : found.status();
   if (!absl::IsDataLoss(status) && !absl::IsNotFound(status)) {
-    Intact(status, "a checkpoint cannot be read").IgnoreError();  // leaves broken_ behind
+    BreakOnError(status, "a checkpoint cannot be read").IgnoreError();  // leaves broken_ behind
     return false;
   }
   Event event;
@@ -128,7 +126,7 @@ void CoordinatorCore::Strike(Event event) {
                                     damaged.step(), " is damaged: ", damaged.reason()));
   const absl::Status status =
       manifests_.Strike(damaged.job(), damaged.step(), journal_->Entry(event));
-  if (!Journaled(status).ok()) return;
+  if (!NoteWrite(status).ok()) return;
   journal_->Wrote();
   Carry(Apply(event, &state_));
 }

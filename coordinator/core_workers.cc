@@ -13,8 +13,6 @@
 namespace carousel {
 namespace {
 
-constexpr std::string_view kComponent = "coordinator";
-
 // One cluster, one build: another one may calculate other bits, or mean other things by a message.
 absl::Status CheckBuild(const Hello& hello) {
   if (hello.kernel_version() != kKernelVersion) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/counted.h"
 #include "coordinator/planner.h"
 #include "coordinator/state.h"
 
@@ -29,7 +30,7 @@ const JobRecord* Measuring(const CoordinatorState& state) {
 
 // With the ways out, if waiting for other jobs is none.
 std::string LacksWorkers(const CoordinatorState& state, int needed) {
-  const std::string needs = absl::StrCat("needs ", needed, needed == 1 ? " worker" : " workers");
+  const std::string needs = "needs " + Counted(needed, "worker");
   const int attached = AttachedForStages(state);
   if (attached == 0) {
     return absl::StrCat(needs, " and none is attached; start ",

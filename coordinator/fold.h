@@ -60,7 +60,7 @@ class Fold {
   void DropStages(JobRecord* job);
   // Ends an epoch: every worker lets go, and the job rests as wanted; as DONE if its last step is
   // committed all the same, as CANCELLED if that was asked for. A run that did not stop at a
-  // committed step is cut short.
+  // committed step is cut short; a job that did not run stays what it was.
   void Rest(JobRecord* job, JobState wanted, const std::string& reason);
   // A stop is complete when every stage stands at the same step and that step is committed.
   void FinishIfStopped(JobRecord* job);

@@ -25,19 +25,19 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 // table[k][b]: the best that stages 0..k can do with units 0..b-1, where `join` puts the value of
 // the stages before together with the time of one more; cut[k][b]: where that stage begins.
 template <typename Join>
-std::vector<std::vector<int>> BestCuts(const std::vector<double>& sums,
-                                       std::span<const double> speeds, Join join, double* best) {
+std::vector<std::vector<int>> BestCuts(const std::vector<double>& sums, int stages, Join join,
+                                       double* best) {
   const int units = static_cast<int>(sums.size()) - 1;
   std::vector<double> before(units + 1, kNever);
   before[0] = 0;
   std::vector<std::vector<int>> cuts;
-  for (double speed : speeds) {
+  for (int k = 0; k < stages; ++k) {
     std::vector<double> now(units + 1, kNever);
     std::vector<int> cut(units + 1, 0);
     for (int end = 1; end <= units; ++end) {
       for (int begin = 0; begin < end; ++begin) {
         if (before[begin] == kNever) continue;
-        const double value = join(before[begin], (sums[end] - sums[begin]) / speed);
+        const double value = join(before[begin], sums[end] - sums[begin]);
         if (value < now[end]) {
           now[end] = value;
           cut[end] = begin;
@@ -53,10 +53,8 @@ std::vector<std::vector<int>> BestCuts(const std::vector<double>& sums,
 
 }  // namespace
 
-absl::StatusOr<Partition> MinMaxPartition(std::span<const double> unit_costs,
-                                          std::span<const double> speeds) {
+absl::StatusOr<Partition> MinMaxPartition(std::span<const double> unit_costs, int stages) {
   const int units = static_cast<int>(unit_costs.size());
-  const int stages = static_cast<int>(speeds.size());
   CAROUSEL_CHECK(stages >= 1);
   if (stages > units) {
     return absl::InvalidArgumentError(
@@ -66,11 +64,11 @@ absl::StatusOr<Partition> MinMaxPartition(std::span<const double> unit_costs,
   const std::vector<double> sums = Prefix(unit_costs);
   Partition partition;
   BestCuts(
-      sums, speeds, [](double before, double stage) { return std::max(before, stage); },
+      sums, stages, [](double before, double stage) { return std::max(before, stage); },
       &partition.largest);
   double squares = 0;
   const std::vector<std::vector<int>> cuts = BestCuts(
-      sums, speeds,
+      sums, stages,
       [&](double before, double stage) {
         return stage <= partition.largest ? before + stage * stage : kNever;
       },

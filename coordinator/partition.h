@@ -15,10 +15,9 @@ struct Partition {
   double largest = 0;         // seconds of the slowest stage
 };
 
-// Cuts `unit_costs` (seconds of each unit on a worker of speed 1, none negative) into
-// `speeds.size()` consecutive stages of at least one unit each; stage k takes its units' sum over
-// speeds[k]. Speeds stay in their order. kInvalidArgument if there are more stages than units.
-absl::StatusOr<Partition> MinMaxPartition(std::span<const double> unit_costs,
-                                          std::span<const double> speeds);
+// Cuts `unit_costs` (seconds of each unit, none negative) into `stages` >= 1 consecutive stages of
+// at least one unit each; a stage takes its units' sum, on any worker. kInvalidArgument if there
+// are more stages than units.
+absl::StatusOr<Partition> MinMaxPartition(std::span<const double> unit_costs, int stages);
 
 }  // namespace carousel

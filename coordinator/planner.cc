@@ -164,8 +164,7 @@ absl::StatusOr<Plan> MakePlan(const PlanRequest& request) {
   for (const UnitCost& cost : request.costs) {
     seconds.push_back(cost.forward() + cost.backward() + cost.weight_gradient());
   }
-  CAROUSEL_ASSIGN_OR_RETURN(const Partition partition,
-                            MinMaxPartition(seconds, std::vector<double>(stages, 1.0)));
+  CAROUSEL_ASSIGN_OR_RETURN(const Partition partition, MinMaxPartition(seconds, stages));
   const Candidate best = ChooseSegments(request, kind, partition);
 
   Plan plan;

@@ -59,9 +59,6 @@ JobSpec SubmittedBefore(const CoordinatorCore& core, const std::string& request_
   return FindJob(core.state(), request->job())->spec();
 }
 
-// On its way to a step boundary.
-bool IsStopping(JobState state) { return state == PAUSING || state == CANCELLING; }
-
 // Does a line of the log concern the job? Lines that do say "job <id>: ".
 bool Concerns(const LogLine& line, const std::string& job) {
   return job.empty() || absl::StrContains(line.message, "job " + job + ":");
@@ -108,20 +105,9 @@ grpc::Status CoordinatorService::SubmitJob(Context*, const SubmitJobRequest* req
 absl::StatusOr<Job> CoordinatorService::Stop(
     Context* context, const JobRequest& request,
     absl::Status (CoordinatorCore::*ask)(const std::string& request_id, const std::string& job)) {
-  bool ran = false;  // so that it has to come to a boundary
-  CAROUSEL_RETURN_IF_ERROR(core_->With([&](CoordinatorCore& core) {
-    ran = FindRequest(core.state(), request.request_id()) != nullptr;  // as far as we remember
-    const absl::Status asked = (core.*ask)(request.request_id(), request.job());
-    if (asked.ok()) ran |= IsStopping(FindJob(core.state(), request.job())->state());
-    return asked;
-  }));
-  CAROUSEL_ASSIGN_OR_RETURN(Job job, WaitFor(context, request.job(), [](const Job& view) {
-                              return !IsStopping(view.state());
-                            }));
-  if (!ran || !job.cut_short()) return job;
-  return absl::AbortedError(
-      absl::StrCat("job ", job.job(), " is ", JobState_Name(job.state()),
-                   ", but not at the step boundary that was asked for: ", job.reason()));
+  CAROUSEL_RETURN_IF_ERROR(core_->With(
+      [&](CoordinatorCore& core) { return (core.*ask)(request.request_id(), request.job()); }));
+  return WaitFor(context, request.job(), [](const Job& job) { return !IsStopping(job.state()); });
 }
 
 grpc::Status CoordinatorService::PauseJob(Context* context, const JobRequest* request,

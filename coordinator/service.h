@@ -39,8 +39,7 @@ class CoordinatorService : public carousel::Coordinator::Service {
 
  private:
   absl::Status Resume(const ResumeJobRequest& request);
-  // Asks with `ask`, then waits until the job is not about to stop any more. ABORTED if it rests
-  // short of the boundary that was asked for.
+  // Asks with `ask`, then waits until the job is not about to stop any more.
   absl::StatusOr<Job> Stop(Context* context, const JobRequest& request,
                            absl::Status (CoordinatorCore::*ask)(const std::string& request_id,
                                                                 const std::string& job));

@@ -46,6 +46,8 @@ bool IsAtRest(JobState state) {
   return state == DONE || state == FAILED || state == CANCELLED || state == PAUSED;
 }
 
+bool IsStopping(JobState state) { return state == PAUSING || state == CANCELLING; }
+
 bool WaitsForPlan(const JobRecord& job) {
   if (job.state() == QUEUED) return true;
   return job.state() == STARTING && job.measuring_worker().empty() &&

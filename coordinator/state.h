@@ -93,6 +93,8 @@ const RequestRecord* FindRequest(const CoordinatorState& state, std::string_view
 bool IsActive(JobState state);
 // Nothing will happen to it unless somebody asks: DONE, FAILED, CANCELLED, PAUSED.
 bool IsAtRest(JobState state);
+// On its way to a step boundary: PAUSING, CANCELLING.
+bool IsStopping(JobState state);
 
 // Waits for its plan: in the queue, or measured. No worker holds anything of it.
 bool WaitsForPlan(const JobRecord& job);

@@ -1,8 +1,8 @@
 #include "coordinator/verifier.h"
 
+#include <map>
 #include <set>
 #include <string>
-#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/status_macros.h"
@@ -14,97 +14,82 @@ absl::Status Fault(int stage, const std::string& what) {
   return absl::InternalError(absl::StrCat("the plan is wrong at stage ", stage, ": ", what));
 }
 
-// Rules 1 to 3 and 5 look at one stage alone.
+// Rules 1 to 5: one stage alone.
 class StageProof {
  public:
   StageProof(const ScheduleShape& shape, int stage) : shape_(shape), stage_(stage) {}
 
   absl::Status Check(const StageSchedule& stage) {
+    if (stage.slots < 1) return Fault(stage_, absl::StrCat(stage.slots, " slots"));
     for (const Op& op : stage.ops) {
       CAROUSEL_RETURN_IF_ERROR(CheckKnown(op));
-      CAROUSEL_RETURN_IF_ERROR(CheckOrder(op));
-      if (!done_.insert(op).second) return FaultAt(op, "runs twice");
+      CAROUSEL_RETURN_IF_ERROR(CheckIsNext(op));
+      CAROUSEL_RETURN_IF_ERROR(op.kind == FORWARD    ? CheckForward(op, stage.slots)
+                               : op.kind == BACKWARD ? CheckBackward(op)
+                                                     : CheckWeightGradient(op));
+      ++done_[op.kind];
     }
-    const size_t expected = size_t{3} * shape_.micro_batches * shape_.segments;
-    if (done_.size() != expected) {
-      return Fault(stage_, absl::StrCat(done_.size(), " of ", expected, " operations"));
-    }
-    const int needed = SlotsNeeded(stage.ops, shape_.segments);
-    if (stage.slots < needed) {
-      return Fault(stage_, absl::StrCat(stage.slots, " slots for ", needed, " micro-batches"));
-    }
-    return absl::OkStatus();
+    const size_t expected = size_t{3} * Total();
+    if (stage.ops.size() == expected) return absl::OkStatus();
+    return Fault(stage_, absl::StrCat(stage.ops.size(), " of ", expected, " operations"));
   }
 
  private:
-  absl::Status FaultAt(const Op& op, std::string_view what) const {
-    return Fault(stage_, ToString(op, shape_.segments) + " " + std::string(what));
+  absl::Status FaultAt(const Op& op, const std::string& what) const {
+    return Fault(stage_, ToString(op, shape_.segments) + " " + what);
   }
 
-  bool Done(OpKind kind, int micro_batch, int segment) const {
-    return done_.contains({kind, micro_batch, segment});
+  int Total() const { return shape_.micro_batches * shape_.segments; }
+  int Done(OpKind kind) const { return done_.at(kind); }
+  // Have all of the first `count` micro-batches had their last W?
+  bool Finished(int count) const { return Done(WEIGHT_GRADIENT) >= count * shape_.segments; }
+
+  // The operation of a kind at `place` in the one order that it may have.
+  Op At(OpKind kind, int place) const {
+    const int segment = place % shape_.segments;
+    return {kind, place / shape_.segments,
+            kind == FORWARD ? segment : shape_.segments - 1 - segment};
   }
 
   absl::Status CheckKnown(const Op& op) const {
-    const bool known = op.kind == FORWARD || op.kind == BACKWARD || op.kind == WEIGHT_GRADIENT;
-    if (!known || op.micro_batch < 0 || op.micro_batch >= shape_.micro_batches || op.segment < 0 ||
-        op.segment >= shape_.segments) {
-      return FaultAt(op, "is no operation of this step");
+    if (done_.contains(op.kind) && op.micro_batch >= 0 && op.micro_batch < shape_.micro_batches &&
+        op.segment >= 0 && op.segment < shape_.segments) {
+      return absl::OkStatus();
     }
-    return absl::OkStatus();
+    return FaultAt(op, "is no operation of this step");
   }
 
-  absl::Status CheckOrder(const Op& op) {
-    const auto [kind, micro_batch, segment] = op;
-    switch (kind) {
-      case FORWARD:
-        if (segment > 0 && !Done(FORWARD, micro_batch, segment - 1)) {
-          return FaultAt(op, "runs before the segment whose state it carries on");
-        }
-        return absl::OkStatus();
-      case BACKWARD:
-        if (!Done(FORWARD, micro_batch, segment)) return FaultAt(op, "runs before its forward");
-        if (segment + 1 < shape_.segments && !Done(BACKWARD, micro_batch, segment + 1)) {
-          return FaultAt(op, "runs before the segment whose state gradient it carries on");
-        }
-        return absl::OkStatus();
-      default:
-        return CheckWeightGradient(op);
-    }
+  absl::Status CheckIsNext(const Op& op) const {
+    if (Done(op.kind) == Total()) return FaultAt(op, "runs twice");
+    const Op next = At(op.kind, Done(op.kind));
+    if (op == next) return absl::OkStatus();
+    return FaultAt(op, "runs where " + ToString(next, shape_.segments) + " is next");
   }
 
-  absl::Status CheckWeightGradient(const Op& op) {
-    if (!Done(BACKWARD, op.micro_batch, op.segment)) return FaultAt(op, "runs before its backward");
-    const int place = op.micro_batch * shape_.segments + shape_.segments - 1 - op.segment;
-    if (place != weight_gradients_) return FaultAt(op, "is not next in the order of the sums");
-    ++weight_gradients_;
-    return absl::OkStatus();
+  absl::Status CheckForward(const Op& op, int slots) const {
+    const int before = op.micro_batch - slots;  // which had the slot
+    if (before < 0 || Finished(before + 1)) return absl::OkStatus();
+    return FaultAt(op, absl::StrCat("overwrites micro-batch ", before, " in its slot (of ", slots,
+                                    "), whose last W is still to run"));
+  }
+
+  absl::Status CheckBackward(const Op& op) const {
+    const int forwards = op.micro_batch * shape_.segments + op.segment + 1;
+    if (Done(FORWARD) < forwards) return FaultAt(op, "runs before its forward");
+    if (Finished(op.micro_batch)) return absl::OkStatus();
+    return FaultAt(op, absl::StrCat("overwrites the gradients of micro-batch ", op.micro_batch - 1,
+                                    ", whose last W is still to run"));
+  }
+
+  absl::Status CheckWeightGradient(const Op& op) const {
+    if (Done(BACKWARD) > Done(WEIGHT_GRADIENT)) return absl::OkStatus();
+    return FaultAt(op, "runs before its backward");
   }
 
   const ScheduleShape& shape_;
   const int stage_;
-  std::set<Op> done_;
-  int weight_gradients_ = 0;
+  std::map<OpKind, int> done_ = {{FORWARD, 0}, {BACKWARD, 0}, {WEIGHT_GRADIENT, 0}};
 };
-
-// Rule 4: what `kind` operations of two neighbours run on, in order.
-absl::Status CheckSameOrder(const Schedule& schedule, int sender, int receiver, OpKind kind,
-                            int segments) {
-  const auto of_kind = [&](int stage) {
-    std::vector<Op> ops;
-    for (const Op& op : schedule[stage].ops) {
-      if (op.kind == kind) ops.push_back(op);
-    }
-    return ops;
-  };
-  const std::vector<Op> sent = of_kind(sender), read = of_kind(receiver);
-  for (size_t i = 0; i < sent.size() && i < read.size(); ++i) {
-    if (sent[i] == read[i]) continue;
-    return Fault(receiver, absl::StrCat("reads ", ToString(read[i], segments), " where stage ",
-                                        sender, " sends ", ToString(sent[i], segments)));
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -117,10 +102,6 @@ absl::Status VerifySchedule(const Schedule& schedule, const ScheduleShape& shape
   }
   for (int k = 0; k < shape.stages; ++k) {
     CAROUSEL_RETURN_IF_ERROR(StageProof(shape, k).Check(schedule[k]));
-  }
-  for (int k = 0; k + 1 < shape.stages; ++k) {
-    CAROUSEL_RETURN_IF_ERROR(CheckSameOrder(schedule, k, k + 1, FORWARD, shape.segments));
-    CAROUSEL_RETURN_IF_ERROR(CheckSameOrder(schedule, k + 1, k, BACKWARD, shape.segments));
   }
   const Timeline timeline =
       Play(schedule, shape.segments, std::vector<StageCost>(shape.stages), credits);

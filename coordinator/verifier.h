@@ -2,12 +2,15 @@
 // whatever is wrong with it must be found here:
 //
 //   1. every stage runs each of F, B, W once for each segment of each micro-batch;
-//   2. on its stage, a segment's F follows the F of the segment before it, its B the B of the
-//      segment after it and its own F, its W its own B (recurrent states travel with time);
-//   3. W runs in canonical order, micro-batches ascending and segments descending, so that every
-//      sum of a weight gradient is the same chain whatever the schedule;
-//   4. neighbours send and read in the same order, so that an edge needs no search;
-//   5. no stage keeps more micro-batches alive than its slots;
+//   2. each kind in its one order: micro-batches ascending, the segments of F ascending (recurrent
+//      states travel with time), those of B and W descending. So neighbours send and read in the
+//      same order, and an edge needs no search; and every sum of a weight gradient is the same
+//      chain whatever the schedule;
+//   3. a segment's B follows its F, its W its B;
+//   4. between the first B and the last W of a micro-batch runs no other's B: the gradients that
+//      pass from one operation of a unit to the next lie in one place (worker/memory.h);
+//   5. a slot is free when it is taken: micro-batch i lies in slot i % slots (worker/executor.h),
+//      and its first F follows the last W of micro-batch i - slots;
 //   6. all stages finish under the credits (timeline.h), so nobody waits for ever.
 //
 // Pure.

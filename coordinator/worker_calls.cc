@@ -4,6 +4,7 @@
 #include <limits>
 #include <memory>
 #include <set>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -36,6 +37,23 @@ absl::Status NoCheckpointOf(const JobRecord& job, int64_t step) {
                    NewestSteps(job), ", and `carousel get checkpoints ", job.job(), "` lists all"));
 }
 
+// The manifest of a step that is committed; no other will do.
+absl::StatusOr<FoundManifest> Committed(const ManifestStore& manifests, const std::string& job,
+                                        int64_t step) {
+  CAROUSEL_ASSIGN_OR_RETURN(std::vector<ListedManifest> listed, manifests.List(job));
+  const auto at = std::find_if(listed.begin(), listed.end(),
+                               [&](const ListedManifest& one) { return one.step == step; });
+  if (at != listed.end() && at->found.ok()) return at->found;
+  const std::string damage =
+      at == listed.end() ? "is gone"
+                         : absl::StrCat("does not verify (", at->found.status().message(), ")");
+  return absl::DataLossError(absl::StrCat("the checkpoint of step ", step, " of job ", job,
+                                          " cannot be read: its manifest ", damage,
+                                          "; name another step (`carousel get checkpoints ", job,
+                                          "` lists them), or none for the "
+                                          "newest that verifies"));
+}
+
 absl::StatusOr<FoundManifest> FindCheckpoint(const CoordinatorCore& core, const JobRecord& job,
                                              int64_t step) {
   if (step < 0 || step == std::numeric_limits<int64_t>::max()) {
@@ -47,9 +65,7 @@ absl::StatusOr<FoundManifest> FindCheckpoint(const CoordinatorCore& core, const 
                   [&](const CheckpointRecord& one) { return step == 0 || one.step() == step; });
   if (!committed) return NoCheckpointOf(job, step);
   if (step == 0) return core.manifests().Latest(job.job());
-  CAROUSEL_ASSIGN_OR_RETURN(FoundManifest found, core.manifests().Before(job.job(), step + 1));
-  if (found.manifest.step() == step) return found;
-  return absl::DataLossError(found.warning);
+  return Committed(core.manifests(), job.job(), step);
 }
 
 template <typename Request>

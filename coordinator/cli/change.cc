@@ -12,6 +12,7 @@
 #include "coordinator/cli/limits.h"
 #include "coordinator/cli/message_json.h"
 #include "coordinator/cli/verbs.h"
+#include "coordinator/state.h"
 
 namespace carousel {
 namespace {
@@ -25,13 +26,12 @@ struct ChangeOptions {
 
 constexpr auto kPatience = std::chrono::seconds(2);
 
-bool IsStopping(JobState state) { return state == PAUSING || state == CANCELLING; }
-
-// What holds a job up, and for one in the queue the way out.
+// What holds a job up; and where the coordinator names another wish as the way out (too few workers
+// are attached for this one), the command for that.
 std::string Holdup(const Program& program, const Job& job) {
   std::string text = StateName(job.state());
   if (!job.reason().empty()) absl::StrAppend(&text, ": ", Printable(job.reason()));
-  if (job.state() == QUEUED && job.spec().pipeline().stages() > 1) {
+  if (absl::StrContains(job.reason(), "resume it with pipeline.stages=")) {
     absl::StrAppend(&text, "\n`carousel resume ", job.job(), AtCoordinator(program),
                     " --set pipeline.stages=N` replaces that wish");
   }
@@ -71,21 +71,14 @@ absl::StatusOr<Job> Await(const Program& program, const Client& client,
   return job.ok() ? TimeIsUp(program, *job, timeout) : result;
 }
 
-std::string GoesOn(const Program& program, const std::string& job) {
-  return absl::StrCat("`carousel resume ", job, AtCoordinator(program), "` goes on from there");
-}
-
-Outcome Show(const Program& program, const Job& job) {
-  if (program.output != OutputFormat::kTable) {
-    PrintDocument(JobToJson(job), program.output);
-    return ExitCode::kOk;
-  }
+void Show(const Program& program, const Job& job) {
+  if (program.output != OutputFormat::kTable) return PrintDocument(JobToJson(job), program.output);
   std::printf("%s is %s at step %lld of %lld\n", job.job().c_str(), StateName(job.state()).c_str(),
               static_cast<long long>(job.step()), static_cast<long long>(job.steps()));
   if (job.state() == PAUSED || job.state() == CANCELLED) {
-    std::fprintf(stderr, "%s\n", GoesOn(program, job.job()).c_str());
+    std::fprintf(stderr, "`carousel resume %s%s` goes on from there\n", job.job().c_str(),
+                 AtCoordinator(program).c_str());
   }
-  return ExitCode::kOk;
 }
 
 Outcome Stop(const Program& program, const ChangeOptions& options,
@@ -93,16 +86,17 @@ Outcome Stop(const Program& program, const ChangeOptions& options,
   CAROUSEL_ASSIGN_OR_RETURN(const auto client, Connect(program));
   JobRequest request;
   request.set_job(options.job);
-  const absl::StatusOr<Job> job = Await(program, *client, method, request, options.timeout);
-  if (absl::IsAborted(job.status())) {  // it rests, and the steps after its checkpoint are lost
-    return absl::AbortedError(
-        absl::StrCat(job.status().message(), "\n", GoesOn(program, options.job)));
+  CAROUSEL_ASSIGN_OR_RETURN(const Job job,
+                            Await(program, *client, method, request, options.timeout));
+  Show(program, job);
+  if (job.state() == FAILED) {
+    std::fprintf(stderr, "it failed on the way: %s\n", Printable(job.reason()).c_str());
+    return ExitCodeOf(FAILED);
   }
-  CAROUSEL_RETURN_IF_ERROR(job.status());
-  CAROUSEL_ASSIGN_OR_RETURN(const ExitCode shown, Show(program, *job));
-  if (job->state() != FAILED) return shown;
-  std::fprintf(stderr, "it failed on the way: %s\n", Printable(job->reason()).c_str());
-  return ExitCodeOf(FAILED);
+  if (!job.cut_short()) return ExitCode::kOk;
+  std::fprintf(stderr, "it was cut short, and what ran after its checkpoint is lost: %s\n",
+               Printable(job.reason()).c_str());
+  return ExitCode::kError;
 }
 
 Outcome Resume(const Program& program, const ChangeOptions& options) {
@@ -113,7 +107,10 @@ Outcome Resume(const Program& program, const ChangeOptions& options) {
   if (!options.dataset.empty()) request.set_dataset(AbsolutePath(options.dataset));
   const absl::StatusOr<Job> job =
       Await(program, *client, &Coordinator::Stub::ResumeJob, request, options.timeout);
-  if (job.ok()) return Show(program, *job);
+  if (job.ok()) {
+    Show(program, *job);
+    return ExitCode::kOk;
+  }
   const std::string message(job.status().message());
   if (options.dataset.empty() && absl::StrContains(message, "data.dataset:")) {
     return absl::Status(job.status().code(),
@@ -142,8 +139,9 @@ void AddPause(CLI::App* app, Program* program) {
       app->add_subcommand("pause", "Stop a job at a step boundary, to be resumed later");
   verb->footer(
       "Returns once the checkpoint of its last step is committed. Its workers are free then.\n"
-      "Exit code 1: a worker was lost before that, and the job is paused at the checkpoint\n"
-      "before; 100: it failed.\n\n"
+      "Exit code 1: the job was cut short, because a worker was lost before that, and is\n"
+      "paused at the checkpoint before; 100: it failed on the way. -o json prints the job in\n"
+      "every case.\n\n"
       "Example:\n"
       "  carousel pause smoke-1 && carousel resume smoke-1 --set pipeline.stages=2");
   AddCommon(verb, program, options.get());
@@ -159,8 +157,9 @@ void AddCancel(CLI::App* app, Program* program) {
       "Returns once the checkpoint of its last step is committed. Unlike a paused job, one\n"
       "that is cancelled counts as over: `carousel wait` and `watch` exit with 103 instead of\n"
       "104. Nothing is deleted, so `carousel resume` can still go on from that checkpoint.\n"
-      "Exit code 1: a worker was lost before it was committed, and the one before counts;\n"
-      "100: the job failed.\n\n"
+      "Exit code 1: the job was cut short, because a worker was lost before it was committed,\n"
+      "and the one before counts; 100: it failed on the way. -o json prints the job in every\n"
+      "case.\n\n"
       "Example:\n"
       "  carousel cancel smoke-1");
   AddCommon(verb, program, options.get());

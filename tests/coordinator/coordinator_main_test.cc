@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <string>
 
+#include "cluster/version.h"
+
 namespace carousel {
 namespace {
 
@@ -57,12 +59,12 @@ TEST(CoordinatorMain, ExplainsItself) {
   const Exit help = RunCoordinator("--help");
   EXPECT_EQ(help.code, 0);
   for (const char* text : {"--listen HOST:PORT", "[127.0.0.1:7070]", "--state DIR REQUIRED",
-                           "--insecure", "--lease_seconds", "at least 2 [8]", "--version"}) {
+                           "--insecure", "--lease_seconds", "2 to 3600 [8]", "--version"}) {
     EXPECT_NE(help.said.find(text), std::string::npos) << text << " is not in:\n" << help.said;
   }
   const Exit version = RunCoordinator("--version");
   EXPECT_EQ(version.code, 0);
-  EXPECT_EQ(version.said, "coordinator 0.1.0\n");
+  EXPECT_EQ(version.said, "coordinator " + std::string(kVersion) + "\n");
 }
 
 }  // namespace

@@ -318,9 +318,12 @@ TEST_F(CoreTest, EveryChangeIsAnsweredInEveryState) {
 TEST_F(CoreTest, SaysWhatAStateForbids) {
   cluster_.AttachAll(1);
   const std::string job = cluster_.Submit(TinyJob("lm", 2));
-  EXPECT_EQ(
-      Resume(job).message(),
-      "job lm-1 is STARTING: it need not be resumed; to give it other wishes, pause it first");
+  EXPECT_EQ(Resume(job).message(),
+            "job lm-1 is STARTING: its units are being measured, which takes a moment; to give it "
+            "other wishes, pause it first");
+  cluster_.RunToStep(job, 1);
+  EXPECT_EQ(Resume(job).message(),
+            "job lm-1 is RUNNING: it need not be resumed; to give it other wishes, pause it first");
   cluster_.Settle();
 
   EXPECT_EQ(Pause(job).message(), "job lm-1 is DONE: there is nothing left to pause");

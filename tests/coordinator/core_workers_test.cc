@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <random>
 #include <string>
 
 #include "cluster/log.h"
@@ -12,11 +13,16 @@ class CoreWorkersTest : public CoreTest {
  protected:
   // A failure of a stage of the running epoch.
   StageFailure FailureOf(const std::string& job, const std::string& reason) {
-    StageFailure failure;
+    return FailureIn(cluster_, job, reason).failure();
+  }
+  static WorkerMessage FailureIn(FakeCluster& cluster, const std::string& job,
+                                 const std::string& reason) {
+    WorkerMessage message;
+    StageFailure& failure = *message.mutable_failure();
     failure.set_job(job);
-    failure.set_epoch(cluster_.View(job).epoch());
+    failure.set_epoch(cluster.View(job).epoch());
     failure.set_reason(reason);
-    return failure;
+    return message;
   }
   void SendFrom(const std::string& worker, const StageFailure& failure) {
     WorkerMessage message;
@@ -64,6 +70,66 @@ TEST_F(CoreWorkersTest, SaysThatAJobRestsShortOfTheBoundaryThatWasAskedFor) {
     cluster.Settle();
     EXPECT_EQ(cluster.StateOf(job), PAUSED);
     EXPECT_FALSE(cluster.View(job).cut_short()) << "this time its checkpoint is committed";
+  }
+}
+
+// The checkpoint of the boundary is committed and one stage has said that it stands there: nothing
+// is lost any more, whatever becomes of the other.
+TEST_F(CoreWorkersTest, LosesNothingWhenAStageDiesBehindTheBoundary) {
+  for (const bool cancel : {false, true}) {
+    for (const bool failure : {false, true}) {
+      FakeCluster cluster;
+      cluster.AttachAll(2);
+      const std::string job = cluster.Submit(TinyJob("lm", 20));
+      cluster.RunToStep(job, 7);
+      ASSERT_TRUE((cancel ? cluster->Cancel("stop", job) : cluster->Pause("stop", job)).ok());
+      const auto record = [&]() -> const JobRecord& { return cluster->state().jobs(0); };
+      std::mt19937 random(1);
+      while (record().stopped_size() == 0 || CommittedStep(record()) < 0) {
+        ASSERT_TRUE(cluster.Move(&random));
+      }
+      ASSERT_EQ(record().stopped_size(), 1);
+      const int other = 1 - record().stopped(0).stage();
+      const std::string worker = record().plan().stages(other).worker();
+
+      if (failure) cluster.SendFrom(worker, FailureIn(cluster, job, "disk full"));
+      if (!failure) cluster.Kill(worker);
+
+      EXPECT_EQ(cluster.StateOf(job), failure ? FAILED : cancel ? CANCELLED : PAUSED);
+      EXPECT_FALSE(cluster.View(job).cut_short());
+    }
+  }
+}
+
+TEST_F(CoreWorkersTest, ADoneJobIsNotCutShortEvenIfAStageDiesAtItsEnd) {
+  cluster_.AttachAll(2);
+  const std::string job = cluster_.Submit(TinyJob("lm", 8));
+  std::mt19937 random(1);
+  while (CommittedStep(cluster_->state().jobs(0)) < 8) ASSERT_TRUE(cluster_.Move(&random));
+  ASSERT_EQ(cluster_.StateOf(job), RUNNING) << "not every stage has said that it stopped";
+
+  cluster_.Kill("w1");
+
+  EXPECT_EQ(cluster_.StateOf(job), DONE);
+  EXPECT_FALSE(cluster_.View(job).cut_short());
+}
+
+TEST_F(CoreWorkersTest, AJobThatWasCutShortStaysSoWhenItIsCancelledAfterwards) {
+  for (const bool failure : {false, true}) {
+    FakeCluster cluster;
+    cluster.AttachAll(2);
+    const std::string job = cluster.Submit(TinyJob("lm", 20));
+    cluster.RunToStep(job, 7);
+    if (failure) cluster.SendFrom("w2", FailureIn(cluster, job, "disk full"));
+    if (!failure) cluster.Kill("w2");
+    ASSERT_EQ(cluster.StateOf(job), failure ? FAILED : PAUSED);
+    const std::string reason = cluster.View(job).reason();
+
+    ASSERT_TRUE(cluster->Cancel("stop", job).ok());
+
+    EXPECT_EQ(cluster.StateOf(job), CANCELLED);
+    EXPECT_TRUE(cluster.View(job).cut_short());
+    EXPECT_EQ(cluster.View(job).reason(), "cancelled; " + reason);
   }
 }
 

@@ -57,6 +57,17 @@ class HandWorker {
     reader_.join();
   }
 
+  // The stage reports that it failed, and lets go.
+  void Fail(const std::string& reason) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    running_ = false;
+    WorkerMessage message;
+    message.mutable_failure()->set_job(install_.plan().job());
+    message.mutable_failure()->set_epoch(install_.plan().epoch());
+    message.mutable_failure()->set_reason(reason);
+    Send(message);
+  }
+
  private:
   void Send(const WorkerMessage& message) {
     std::lock_guard<std::mutex> lock(write_mutex_);

@@ -86,7 +86,7 @@ TEST_F(ServiceTest, LetsAResumeThatWaitsBeReplacedByAnother) {
   EXPECT_EQ(Get(job).spec().pipeline().stages(), 1);
 }
 
-TEST_F(ServiceTest, APauseThatComesToNoBoundarySaysSoEachTimeThatItIsAsked) {
+TEST_F(ServiceTest, APauseThatComesToNoBoundaryReturnsAJobThatWasCutShortEachTimeThatItIsAsked) {
   auto worker = std::make_unique<HandWorker>(server_->address(), "w1", /*ignores_stop=*/true);
   const std::string job = Submit(SmallJob(100000));
   WaitForStep(job, 3);
@@ -94,23 +94,39 @@ TEST_F(ServiceTest, APauseThatComesToNoBoundarySaysSoEachTimeThatItIsAsked) {
   const auto pause = [&](const JobRequest& asked) {
     grpc::ClientContext context;
     Job view;
-    return stub_->PauseJob(&context, asked, &view);
+    const grpc::Status status = stub_->PauseJob(&context, asked, &view);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return view;
   };
-  std::future<grpc::Status> waits = std::async(std::launch::async, [&] { return pause(request); });
+  std::future<Job> waits = std::async(std::launch::async, [&] { return pause(request); });
   while (Get(job).state() != PAUSING) std::this_thread::sleep_for(std::chrono::milliseconds(5));
 
   worker.reset();
 
-  const grpc::Status cut_short = waits.get();
-  EXPECT_EQ(cut_short.error_code(), grpc::StatusCode::ABORTED);
-  EXPECT_EQ(cut_short.error_message().rfind(
-                "job small-1 is PAUSED, but not at the step boundary that was asked for: worker w1 "
-                "was lost (",
-                0),
-            0)
-      << cut_short.error_message();
-  EXPECT_EQ(pause(request).error_code(), grpc::StatusCode::ABORTED) << "the same call again";
-  EXPECT_TRUE(pause(Request(job)).ok()) << "a new one finds it paused";
+  const Job first = waits.get();
+  EXPECT_EQ(first.state(), PAUSED);
+  EXPECT_TRUE(first.cut_short());
+  EXPECT_EQ(first.reason().rfind("worker w1 was lost (", 0), 0) << first.reason();
+  EXPECT_EQ(pause(request).SerializeAsString(), first.SerializeAsString()) << "the same call again";
+  EXPECT_EQ(pause(Request(job)).SerializeAsString(), first.SerializeAsString()) << "a new one";
+}
+
+TEST_F(ServiceTest, APauseOfAJobThatFailsOnTheWayReturnsTheFailedJob) {
+  HandWorker worker(server_->address(), "w1", /*ignores_stop=*/true);
+  const std::string job = Submit(SmallJob(100000));
+  WaitForStep(job, 3);
+  grpc::ClientContext context;
+  Job failed;
+  std::future<grpc::Status> waits = std::async(
+      std::launch::async, [&] { return stub_->PauseJob(&context, Request(job), &failed); });
+  while (Get(job).state() != PAUSING) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+
+  worker.Fail("disk full");
+
+  const grpc::Status status = waits.get();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(failed.state(), FAILED);
+  EXPECT_EQ(failed.reason(), "stage 0 (worker w1): disk full; no checkpoint yet");
 }
 
 TEST_F(ServiceTest, RefusesAResumeThatWouldChangeTheContract) {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "cluster/keys.h"
 #include "tests/coordinator/core_testing.h"
 
 namespace carousel {
@@ -47,6 +48,41 @@ TEST_F(WorkerCallsTest, NameTheStepsThereAreInPlaceOfOneThatIsNot) {
   EXPECT_EQ(Refusal(job, 5).message(),
             "job lm-1 has no checkpoint of step 5; its newest: of steps 20, 16, 12, 8, 4, and "
             "`carousel get checkpoints lm-1` lists all");
+}
+
+// A step that is asked for by name is not replaced by an older one: the error says what became of
+// it, and what to do.
+TEST_F(WorkerCallsTest, SayThatTheCheckpointThatWasNamedIsDamagedOrGone) {
+  const std::string job = TrainedJob();
+  const std::string remedy =
+      "; name another step (`carousel get checkpoints lm-1` lists them), or none for the newest "
+      "that verifies";
+  const auto change = [&](int64_t step, bool remove) {
+    StoreBatch batch;
+    if (remove) batch.Remove(ManifestKey(job, step));
+    if (!remove) batch.Put(ManifestKey(job, step), std::string(40, 'x'));
+    ASSERT_TRUE(cluster_.store().Commit(batch).ok());
+  };
+
+  change(8, /*remove=*/false);
+  change(12, /*remove=*/true);
+  change(4, /*remove=*/true);  // none is left before it
+
+  EXPECT_EQ(Refusal(job, 8).code(), absl::StatusCode::kDataLoss);
+  const std::string damaged(Refusal(job, 8).message());
+  EXPECT_EQ(damaged.rfind("the checkpoint of step 8 of job lm-1 cannot be read: its manifest does "
+                          "not verify (",
+                          0),
+            0)
+      << damaged;
+  EXPECT_EQ(damaged.substr(damaged.size() - remedy.size()), remedy);
+  for (const int step : {4, 12}) {
+    EXPECT_EQ(Refusal(job, step).code(), absl::StatusCode::kDataLoss);
+    EXPECT_EQ(Refusal(job, step).message(),
+              "the checkpoint of step " + std::to_string(step) +
+                  " of job lm-1 cannot be read: its manifest is gone" + remedy);
+  }
+  EXPECT_TRUE(CallOn(*cluster_, job, 16).ok()) << "the others are as good as before";
 }
 
 TEST_F(WorkerCallsTest, SayThatAJobHasNoCheckpointYet) {

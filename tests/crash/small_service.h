@@ -13,12 +13,18 @@ namespace carousel {
 
 class SmallService {
  public:
-  SmallService() { StartCoordinator(); }
+  static constexpr int kLongLease = 600;  // no silence ends a session within a test
+
+  explicit SmallService(int lease_seconds = 8) : lease_seconds_(lease_seconds) {
+    StartCoordinator();
+  }
 
   // On the address of the first time, so that workers and clients find it again.
   void StartCoordinator() {
     const std::string listen = address_.empty() ? "127.0.0.1:0" : address_;
-    coordinator_ = std::make_unique<Program>(CoordinatorWords(listen, folder_ / "coordinator"));
+    std::vector<std::string> words = CoordinatorWords(listen, folder_ / "coordinator");
+    words.insert(words.end(), {"--lease_seconds", std::to_string(lease_seconds_)});
+    coordinator_ = std::make_unique<Program>(words);
     ASSERT_TRUE(coordinator_->WaitForOut("\n")) << coordinator_->err();
     const std::string line = coordinator_->out();
     address_ = line.substr(line.rfind(' ') + 1, line.find('\n') - line.rfind(' ') - 1);
@@ -85,6 +91,7 @@ class SmallService {
   }
 
  private:
+  const int lease_seconds_;
   TemporaryFolder folder_;
   std::string address_;
   std::unique_ptr<Program> coordinator_;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "cluster/job/yaml_document.h"
+#include "tests/coordinator/server_testing.h"
 #include "tests/crash/small_service.h"
 
 namespace carousel {
@@ -140,6 +143,45 @@ TEST_F(Service, AnErrorStandsAloneAndItsHintFindsTheCoordinator) {
             std::string::npos);
   Submitted("5");
   EXPECT_EQ(Run({"describe"}, "table").code, 2) << "which of two jobs?";
+}
+
+// A stop that comes to no step boundary, because of a worker that ignores it and then is lost or
+// fails: text and exit code say which, and the document is printed in every case.
+TEST(StoppingService, AStopThatComesToNoBoundaryPrintsTheJobAndSaysWhy) {
+  TemporaryFolder folder;
+  const std::string file = folder / "small.yaml";
+  std::ofstream(file) << "name: small\n"
+                         "model: {family: xlstm, vocab_size: 257, dim: 64, num_blocks: 2}\n"
+                         "data: {synthetic: {seed: 1}, sequence_length: 128, batch_size: 4}\n"
+                         "learning_rate: {peak: 1e-3}\n"
+                         "steps: 100000\n";
+  for (const std::string verb : {"pause", "cancel"}) {
+    for (const bool fails : {false, true}) {
+      SCOPED_TRACE(verb + (fails ? " of a job that fails" : " of a job that loses its worker"));
+      SmallService service(SmallService::kLongLease);
+      auto worker = std::make_unique<HandWorker>(service.address(), "w1", /*ignores_stop=*/true);
+      const std::string job = service.Submit(file);
+      ASSERT_TRUE(service.WaitForStep(job, 3)) << service.Describe(job);
+      Program stop(Carousel({verb, job, "--coordinator", service.address(), "-o", "json"}));
+      ASSERT_TRUE(service.WaitForState(job, verb == "pause" ? "pausing" : "cancelling"));
+
+      if (fails) worker->Fail("disk full");
+      if (!fails) worker.reset();
+
+      const Finished finished = stop.Wait();
+      EXPECT_EQ(finished.code, fails ? 100 : 1) << finished.err;
+      const json shown = Answer(finished);
+      EXPECT_EQ(shown["state"], fails ? "failed" : verb == "pause" ? "paused" : "cancelled");
+      EXPECT_EQ(shown["cut_short"], true);
+      const std::string why =
+          fails ? "it failed on the way: stage 0 (worker w1): disk full; no checkpoint yet\n"
+                : "it was cut short, and what ran after its checkpoint is lost: worker w1 was lost";
+      EXPECT_NE(finished.err.find(why), std::string::npos) << finished.err;
+      const Finished again = service.Ask({"cancel", job});
+      EXPECT_EQ(again.code, 1) << "still cut short";
+      EXPECT_EQ(Answer(again)["state"], "cancelled");
+    }
+  }
 }
 
 TEST_F(Service, AResumeThatWaitsSaysWhatFor) {
