@@ -102,7 +102,7 @@ class Model {
     stage->Initialize(job_.numerics().seed());
     stage->ResetStepCounters();
     auto inputs = *MicroBatchInputs::Create(backend_.get(), stream_, capacity, segments);
-    inputs.Load(0, micro_batch);
+    EXPECT_TRUE(inputs.Load(0, micro_batch).ok());
 
     Outcome<T> outcome;
     for (int i = 0; i < segments; ++i) {
