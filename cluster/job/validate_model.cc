@@ -95,8 +95,7 @@ class ModelValidator {
   void CheckPositions() {
     if (model_.slstm_at_size() > kMaxBlocks) {
       checks_.Add("model.slstm_at", std::to_string(model_.slstm_at_size()) +
-                                        " positions are above the limit of " +
-                                        Grouped(kMaxBlocks));
+                                        " positions are above the limit of " + Grouped(kMaxBlocks));
       return;
     }
     for (int i = 0; i < model_.slstm_at_size(); ++i) CheckPosition(i);
