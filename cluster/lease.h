@@ -35,7 +35,7 @@ struct LeaseTerms {
   double ping_timeout() const { return stop_after - heartbeat_every; }
 };
 
-// What --lease_seconds may be.
+// What --lease-seconds may be.
 inline constexpr double kLeastLeaseSeconds = 2;
 inline constexpr double kMostLeaseSeconds = 3600;
 

@@ -5,14 +5,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/data/dataset_probe.h"
 #include "cluster/lease.h"
 #include "cluster/status_macros.h"
+#include "cluster/usage.h"
 #include "cluster/version.h"
 #include "coordinator/server.h"
 
@@ -34,17 +34,11 @@ void AddFlags(CLI::App* app, ServerOptions* options) {
   app->add_flag("--insecure", options->insecure,
                 "allow --listen beyond loopback, without encryption or authentication");
   app->add_option(
-         "--lease_seconds,--lease-seconds", options->lease_seconds,
+         "--lease-seconds", options->lease_seconds,
          absl::StrCat("silence after which a worker is taken for lost, ", kLeastLeaseSeconds,
                       " to ", kMostLeaseSeconds, " [", options->lease_seconds, "]"))
       ->type_name("SECONDS");
   app->set_version_flag("--version", "coordinator " + std::string(kVersion));
-}
-
-int ReportUsage(std::string_view what) {
-  std::fprintf(stderr, "coordinator: %.*s\n`coordinator --help` shows what it takes\n",
-               static_cast<int>(what.size()), what.data());
-  return 2;
 }
 
 absl::Status RunCoordinator(const ServerOptions& options) {
@@ -71,21 +65,14 @@ int main(int argc, char** argv) {
       "  coordinator --listen 127.0.0.1:7070 --state /var/lib/carousel/coordinator",
       "coordinator");
   carousel::AddFlags(&app, &options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {  // --help, --version
-    return app.exit(asked);
-  } catch (const CLI::ParseError& error) {
-    const std::vector<std::string> rest = app.remaining();  // more telling than what is missing
-    return carousel::ReportUsage(rest.empty() ? error.what() : "not expected: " + rest[0]);
-  }
+  if (const std::optional<int> ended = carousel::ParseCommandLine(argc, argv, &app)) return *ended;
   std::signal(SIGTERM, carousel::RequestStop);
   std::signal(SIGINT, carousel::RequestStop);
   std::signal(SIGPIPE, SIG_IGN);
   const absl::Status status = carousel::RunCoordinator(options);
   if (status.ok()) return 0;
   const std::string message(status.message());
-  if (absl::IsInvalidArgument(status)) return carousel::ReportUsage(message);
+  if (absl::IsInvalidArgument(status)) return carousel::ReportUsage(app, message);
   std::fprintf(stderr, "coordinator: %s\n", message.c_str());
   return 1;
 }

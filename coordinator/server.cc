@@ -8,9 +8,9 @@
 #include <random>
 #include <thread>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cluster/address.h"
 #include "cluster/channel.h"
 #include "cluster/lease.h"
 #include "cluster/loopback.h"
@@ -43,25 +43,11 @@ absl::StatusOr<std::string> ClaimFolder(Store* store) {
   return cluster_id;
 }
 
-// Is it host:port? A port beyond 65535 would wrap around to another.
-bool IsAddress(const std::string& listen) {
-  const size_t colon = listen.rfind(':');
-  if (colon == 0 || colon == std::string::npos) return false;
-  const std::string port = listen.substr(colon + 1);
-  int number = -1;
-  return port.find_first_not_of("0123456789") == std::string::npos &&
-         absl::SimpleAtoi(port, &number) && number <= 65535;
-}
-
 absl::Status CheckOptions(const ServerOptions& options) {
   if (options.state.empty()) {
     return absl::InvalidArgumentError("--state is missing: the folder of the coordinator's store");
   }
-  if (!IsAddress(options.listen)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--listen=", options.listen,
-                     " is not host:port with a port from 0 to 65535; for example 127.0.0.1:7070"));
-  }
+  CAROUSEL_RETURN_IF_ERROR(CheckAddress("--listen", options.listen, kPortToListen));
   if (!IsLoopback(options.listen) && !options.insecure) {
     return absl::InvalidArgumentError(
         absl::StrCat("--listen=", options.listen,
@@ -70,7 +56,7 @@ absl::Status CheckOptions(const ServerOptions& options) {
   }
   if (!(options.lease_seconds >= kLeastLeaseSeconds &&
         options.lease_seconds <= kMostLeaseSeconds)) {
-    return absl::InvalidArgumentError(absl::StrCat("--lease_seconds=", options.lease_seconds,
+    return absl::InvalidArgumentError(absl::StrCat("--lease-seconds=", options.lease_seconds,
                                                    " is not between ", kLeastLeaseSeconds, " and ",
                                                    kMostLeaseSeconds));
   }

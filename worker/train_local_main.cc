@@ -6,17 +6,20 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cluster/data/dataset_probe.h"
+#include "cluster/exit_code.h"
+#include "cluster/flag_checks.h"
 #include "cluster/job/contract.h"
 #include "cluster/job/job_file.h"
 #include "cluster/status_macros.h"
+#include "cluster/usage.h"
 #include "cluster/version.h"
 #include "kernels/backend.h"
 #include "worker/local_trainer.h"
-#include "worker/usage.h"
 
 namespace carousel {
 namespace {
@@ -78,52 +81,32 @@ absl::Status Train(const Options& options) {
   return absl::OkStatus();
 }
 
-// As CLI11 wants it: empty, or what is wrong.
-std::string CheckAssignment(const std::string& text) {
-  const absl::StatusOr<Override> parsed = ParseOverride(text);
-  return parsed.ok() ? "" : std::string(parsed.status().message());
-}
-
 void AddFlags(CLI::App* app, Options* options) {
   app->add_option("FILE", options->file, "job file; examples are in cluster/jobs/")
-      ->option_text("REQUIRED")
+      ->type_name("")
       ->required();
   app->add_option("--steps", options->steps,
                   "steps, and length of the learning-rate schedule; instead of the file's")
-      ->option_text("N");
+      ->type_name("N")
+      ->check(Steps());
   app->add_option("--threads", options->threads,
-                  "threads that compute, at most 1024; change no bit")
-      ->option_text("N [" + std::to_string(options->threads) + "]")
-      ->check(CLI::Range(1, 1024));
-  app->add_option("--backend", options->backend, "cpu or test")
-      ->option_text("NAME [" + options->backend + "]")
+                  "threads that compute; change no bit [" + std::to_string(options->threads) + "]")
+      ->type_name("N")
+      ->check(WholeNumber(1, kMaxThreads));
+  app->add_option(
+         "--backend", options->backend,
+         "cpu, or test: a CPU that behaves like a device, slowly [" + options->backend + "]")
+      ->type_name("NAME")
       ->check(CLI::IsMember({"cpu", "test"}));
-  app->add_option("-o,--output", options->output, "text or json")
-      ->option_text("NAME [" + options->output + "]")
+  app->add_option("-o,--output", options->output, "text or json [" + options->output + "]")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"text", "json"}));
   app->add_option("--set", options->overrides,
                   "any field of the job, instead of the file's; may be repeated")
-      ->option_text("PATH=VALUE")
-      ->allow_extra_args(false)
-      ->check(CheckAssignment);
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false)  // one value each, else it would swallow the job file
+      ->check(Assignment());
   app->set_version_flag("--version", "train_local " + std::string(kVersion));
-}
-
-int ReportUsage(const CLI::ParseError& error, const CLI::App& app) {
-  std::vector<std::string> flags;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
-  }
-  const std::string message = UsageMessage("train_local", error.what(), app.remaining(), flags);
-  std::fprintf(stderr, "%s\n", message.c_str());
-  return 2;
-}
-
-// As `carousel validate` exits.
-int ExitCodeOf(const absl::Status& status) {
-  if (absl::IsInvalidArgument(status)) return 3;  // the job
-  if (absl::IsNotFound(status)) return 4;         // its file
-  return 1;
 }
 
 }  // namespace
@@ -136,15 +119,9 @@ int main(int argc, char** argv) {
       "  train_local cluster/jobs/smoke.yaml --steps 6 -o json",
       "train_local");
   carousel::AddFlags(&app, &options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {  // --help, --version
-    return app.exit(asked);
-  } catch (const CLI::ParseError& error) {
-    return carousel::ReportUsage(error, app);
-  }
+  if (const std::optional<int> ended = carousel::ParseCommandLine(argc, argv, &app)) return *ended;
   const absl::Status status = carousel::Train(options);
   if (status.ok()) return 0;
   std::fprintf(stderr, "train_local: %s\n", std::string(status.message()).c_str());
-  return carousel::ExitCodeOf(status);
+  return static_cast<int>(carousel::ExitCodeOf(status));
 }

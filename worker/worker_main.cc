@@ -10,23 +10,24 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/channel.h"
+#include "cluster/flag_checks.h"
 #include "cluster/job/resolve.h"
 #include "cluster/log.h"
 #include "cluster/shard_store.h"
 #include "cluster/status_macros.h"
 #include "cluster/store.h"
 #include "cluster/store_identity.h"
+#include "cluster/usage.h"
 #include "cluster/version.h"
 #include "kernels/backend.h"
 #include "worker/host.h"
 #include "worker/service.h"
 #include "worker/session.h"
-#include "worker/usage.h"
 #include "worker/worker_flags.h"
 #include "worker/worker_id.h"
 
@@ -128,41 +129,31 @@ absl::Status RunWorker(const WorkerFlags& flags) {
 
 void AddFlags(CLI::App* app, WorkerFlags* flags) {
   app->add_option("--coordinator", flags->coordinator, "address of the coordinator")
-      ->option_text("HOST:PORT REQUIRED");
+      ->type_name("HOST:PORT")
+      ->required();
   app->add_option("--state", flags->state, "folder of this worker's store; made if it is missing")
-      ->option_text("DIR REQUIRED");
+      ->type_name("DIR")
+      ->required();
   app->add_option("--listen", flags->listen,
                   "address for other workers and the coordinator, as they reach it; port 0 takes a "
-                  "free one")
-      ->option_text("HOST:PORT [" + flags->listen + "]");
+                  "free one [" +
+                      flags->listen + "]")
+      ->type_name("HOST:PORT");
   app->add_option("--threads", flags->threads,
-                  "threads that compute, at most 1024; 1 is best when a machine runs as many "
-                  "workers as it has cores")
-      ->option_text("N [" + std::to_string(flags->threads) + "]")
-      ->check(CLI::Range(1, 1024));
+                  "threads that compute; 1 is best when a machine runs as many workers as it has "
+                  "cores [" +
+                      std::to_string(flags->threads) + "]")
+      ->type_name("N")
+      ->check(WholeNumber(1, kMaxThreads));
   app->add_option("--backend", flags->backend,
-                  "cpu, or test: a CPU that behaves like a device, slowly")
-      ->option_text("NAME [" + flags->backend + "]")
+                  "cpu, or test: a CPU that behaves like a device, slowly [" + flags->backend + "]")
+      ->type_name("NAME")
       ->check(CLI::IsMember({"cpu", "test"}));
   app->add_flag("--serve-only", flags->serve_only,
                 "serve the shards of earlier runs, take no stage");
   app->add_flag("--insecure", flags->insecure,
                 "allow --listen beyond loopback, without encryption or authentication");
   app->set_version_flag("--version", "worker " + std::string(kVersion));
-}
-
-std::vector<std::string> FlagsOf(const CLI::App& app) {
-  std::vector<std::string> flags;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
-  }
-  return flags;
-}
-
-int ReportUsage(const std::string& problem, const CLI::App& app) {
-  const std::string message = UsageMessage("worker", problem, app.remaining(), FlagsOf(app));
-  std::fprintf(stderr, "%s\n", message.c_str());
-  return 2;
 }
 
 }  // namespace
@@ -175,15 +166,9 @@ int main(int argc, char** argv) {
       "  worker --coordinator 127.0.0.1:7070 --state /var/lib/carousel/worker",
       "worker");
   carousel::AddFlags(&app, &flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {  // --help, --version
-    return app.exit(asked);
-  } catch (const CLI::ParseError& error) {
-    return carousel::ReportUsage(error.what(), app);
-  }
+  if (const std::optional<int> ended = carousel::ParseCommandLine(argc, argv, &app)) return *ended;
   if (const absl::Status wrong = carousel::CheckFlags(flags); !wrong.ok())
-    return carousel::ReportUsage(std::string(wrong.message()), app);
+    return carousel::ReportUsage(app, std::string(wrong.message()));
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // errors come back as statuses
   std::signal(SIGTERM, carousel::RequestStop);
   std::signal(SIGINT, carousel::RequestStop);

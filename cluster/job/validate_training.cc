@@ -7,6 +7,7 @@
 #include "cluster/data/data_limits.h"
 #include "cluster/data/tokenizer.h"
 #include "cluster/job/field_checks.h"
+#include "cluster/job/job_limits.h"
 #include "cluster/job/scalars.h"
 #include "cluster/job/segments.h"
 #include "cluster/job/validate.h"
@@ -14,7 +15,6 @@
 namespace carousel {
 namespace {
 
-constexpr int64_t kMaxSteps = 1'000'000'000;
 constexpr int64_t kMaxBatch = 1 << 20;
 constexpr int64_t kMaxMicroBatchTokens = 1 << 24;
 constexpr int64_t kMaxJobTokens = int64_t{1} << 60;

@@ -4,9 +4,9 @@
 #include <thread>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cluster/address.h"
 #include "cluster/channel.h"
 #include "cluster/rpc_status.h"
 #include "coordinator/cli/exit_code.h"
@@ -20,19 +20,9 @@ using std::chrono::system_clock;
 
 constexpr double kSilenceSeconds = 20;  // of a coordinator that is given up
 constexpr int kMaxMessageBytes = 64 << 20;
-constexpr int kMaxPort = 65535;  // one beyond would be taken for another
 
 system_clock::time_point In(double seconds) {
   return system_clock::now() + duration_cast<system_clock::duration>(duration<double>(seconds));
-}
-
-bool IsAddress(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  if (colon == 0 || colon == std::string::npos) return false;
-  const std::string port = address.substr(colon + 1);
-  int number = 0;
-  return port.find_first_not_of("0123456789") == std::string::npos &&
-         absl::SimpleAtoi(port, &number) && number >= 1 && number <= kMaxPort;
 }
 
 }  // namespace
@@ -48,10 +38,8 @@ Client::Client(std::string address, std::shared_ptr<grpc::Channel> channel)
       stub_(Coordinator::NewStub(channel_)) {}
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& address) {
-  if (!IsAddress(address)) {
-    return UsageError(absl::StrCat("--coordinator ", address,
-                                   ": is not host:port with a port from 1 to ", kMaxPort,
-                                   "; for example 127.0.0.1:7070"));
+  if (const absl::Status bad = CheckAddress("--coordinator", address, kPortToConnect); !bad.ok()) {
+    return UsageError(std::string(bad.message()));
   }
   std::shared_ptr<grpc::Channel> channel = OpenChannel(
       address, {.lease = TermsOf(kSilenceSeconds), .max_message_bytes = kMaxMessageBytes});

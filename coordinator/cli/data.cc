@@ -1,12 +1,11 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "cluster/data/dataset_report.h"
 #include "cluster/counted.h"
+#include "cluster/data/dataset_report.h"
 #include "cluster/data/held_out.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/data_verbs.h"
-#include "coordinator/cli/figures.h"
 #include "coordinator/cli/limits.h"
 #include "coordinator/cli/verbs.h"
 

@@ -33,11 +33,11 @@ void PrintStages(const Job& job) {
   table.Print();
 }
 
-void PrintJob(const Program& program, const Job& job) {
+void PrintJob(const Job& job) {
   std::vector<std::pair<std::string, std::string>> fields = {{"job", job.job()},
                                                              {"state", StateName(job.state())}};
   if (!job.reason().empty()) {
-    fields.emplace_back("reason", Printable(WithCoordinator(program, job.reason())));
+    fields.emplace_back("reason", Printable(job.reason()));
   }
   fields.emplace_back("progress", ProgressText(job));
   if (job.step() > 0) {
@@ -66,7 +66,7 @@ Outcome Describe(const Program& program, const DescribeOptions& options) {
   CAROUSEL_ASSIGN_OR_RETURN(const Job job,
                             served.client().Call(&Coordinator::Stub::GetJob, request));
   if (program.output == OutputFormat::kTable) {
-    PrintJob(program, job);
+    PrintJob(job);
   } else {
     PrintDocument(JobToJson(job), program.output);
   }

@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
 #include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/limits.h"

@@ -68,7 +68,7 @@ absl::Status LocalRun::Resume(const JobSpec& spec, const Job& stored) {
   std::future<absl::Status> resumed = std::async(std::launch::async, [this, request] {
     return cluster_->client().Ask(&Coordinator::Stub::ResumeJob, request).status();
   });
-  while (resumed.wait_for(kPoll) != std::future_status::ready && GoOn(stored.job())) {
+  while (resumed.wait_for(kPoll) != std::future_status::ready && GoOn()) {
   }
   // An interrupt or a fallen worker paused it again: Follow will tell.
   const absl::Status status = resumed.get();
@@ -85,22 +85,20 @@ void LocalRun::Show(const Job& job) {
   result_.job = job;
 }
 
-void LocalRun::RequestPause(const std::string& job) {
-  if (pause_.has_value()) return;
-  pause_ = std::async(std::launch::async, [this, job] {
-    JobRequest request;
-    request.set_job(job);
-    return cluster_->client().Ask(&Coordinator::Stub::PauseJob, request).status();
-  });
+void LocalRun::AskToPause() const {
+  JobRequest request;
+  request.set_job(job_);
+  // Whether it helped, the job's state says.
+  (void)cluster_->client().Ask(&Coordinator::Stub::PauseJob, request);
 }
 
-bool LocalRun::GoOn(const std::string& job) {
+bool LocalRun::GoOn() {
   if (InterruptsSoFar() > 0 && !result_.interrupted) {
     result_.interrupted = true;
     view_->Note(
         "interrupted: finishing the step and writing its checkpoint; once more stops at once");
-    RequestPause(job);
   }
+  if (result_.interrupted) pause_.Urge();
   if (InterruptsSoFar() > 1) {
     cluster_->Stop(/*kill=*/true);
     return false;
@@ -110,20 +108,20 @@ bool LocalRun::GoOn(const std::string& job) {
     if (fallen == nullptr) return true;
     result_.fallen = fallen->Obituary();
     fell_at_ = steady_clock::now();
-    // A running job is paused by its loss; one that waits for workers would wait for this one.
-    if (result_.job.state() != RUNNING) RequestPause(job);
   }
+  // A running job is paused by its loss; one that waits for workers would wait for this one.
+  if (result_.job.state() != RUNNING) pause_.Urge();
   if (steady_clock::now() - fell_at_ < kFallPatience) return true;
   cluster_->Stop();  // so that no call waits on for what does not come
   return false;
 }
 
-absl::Status LocalRun::Follow(const std::string& job) {
-  JobFollower follower(&cluster_->client(), job);
+absl::Status LocalRun::Follow() {
+  JobFollower follower(&cluster_->client(), job_);
   bool go_on = true;
   while (go_on && !follower.ended()) {
     if (const std::optional<Job> news = follower.WaitForNews(kPoll)) Show(*news);
-    go_on = GoOn(job);
+    go_on = GoOn();
   }
   return follower.ended() ? follower.status() : absl::OkStatus();
 }
@@ -138,20 +136,18 @@ void LocalRun::WaitForFallen() {
 }
 
 absl::StatusOr<LocalResult> LocalRun::Run(const JobSpec& spec, const std::optional<Job>& stored) {
-  std::string job;
   if (stored.has_value()) {
-    job = stored->job();
+    job_ = stored->job();
     result_.job = *stored;
     CAROUSEL_RETURN_IF_ERROR(Resume(spec, *stored));
   } else {
-    CAROUSEL_ASSIGN_OR_RETURN(job, Submit(spec));
-    result_.job.set_job(job);
+    CAROUSEL_ASSIGN_OR_RETURN(job_, Submit(spec));
+    result_.job.set_job(job_);
     result_.job.set_steps(spec.steps());
     result_.job.set_committed_step(-1);
   }
-  const absl::Status followed = Follow(job);
+  const absl::Status followed = Follow();
   view_->Finish();
-  if (pause_.has_value()) pause_->wait();
   if (!followed.ok() || result_.job.state() == PAUSED) WaitForFallen();
   if (tokens_before_ >= 0) result_.seconds = SecondsSince(started_);
   result_.job.set_reason(cluster_->Renamed(result_.job.reason()));

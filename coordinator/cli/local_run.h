@@ -3,13 +3,13 @@
 #pragma once
 
 #include <chrono>
-#include <future>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "coordinator/cli/local_cluster.h"
 #include "coordinator/cli/progress_view.h"
+#include "coordinator/cli/standing_request.h"
 #include "proto/coordinator.pb.h"
 #include "proto/job.pb.h"
 
@@ -39,20 +39,21 @@ class LocalRun {
  private:
   absl::StatusOr<std::string> Submit(const JobSpec& spec);
   absl::Status Resume(const JobSpec& spec, const Job& stored);
-  absl::Status Follow(const std::string& job);
+  absl::Status Follow();
   void Show(const Job& job);
   // Looks at the world: interrupts and fallen processes. False if waiting has no point any more;
   // then the cluster is stopped, so that no call waits on.
-  bool GoOn(const std::string& job);
-  void RequestPause(const std::string& job);  // once
+  bool GoOn();
+  void AskToPause() const;
   void WaitForFallen();
 
   LocalCluster* const cluster_;
   ProgressView* const view_;
+  std::string job_;  // its id
   LocalResult result_;
   int64_t tokens_before_ = -1;
   std::chrono::steady_clock::time_point started_, fell_at_;
-  std::optional<std::future<absl::Status>> pause_;
+  StandingRequest pause_{[this] { AskToPause(); }};  // the last: its thread uses the others
 };
 
 }  // namespace carousel

@@ -1,12 +1,15 @@
 // carousel: what people type.
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
-#include <vector>
 
-#include "cluster/job/faults.h"
+#include "cluster/usage.h"
 #include "cluster/version.h"
 #include "coordinator/cli/verbs.h"
 
@@ -41,64 +44,21 @@ void AddVerbs(CLI::App* app, Program* program) {
   AddVersion(app, program);
 }
 
-std::string Message(const CLI::ParseError& error) {
-  std::string message = error.what();
-  while (!message.empty() && message.back() == '\n') message.pop_back();
-  return message;
+// Has whoever read stdout left, as `head -1` does? The errno of the write that failed is long gone.
+bool NobodyReads() {
+  pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  return poll(&out, 1, /*timeout=*/0) == 1 && (out.revents & (POLLERR | POLLHUP)) != 0;
 }
 
-// The innermost subcommand that was reached, "carousel data build".
-const CLI::App* Reached(const CLI::App* app, std::string* name) {
-  *name = app->get_name();
-  while (!app->get_subcommands().empty()) {
-    app = app->get_subcommands().front();
-    *name += " " + app->get_name();
-  }
-  return app;
-}
-
-// The candidates that a wrong word may have meant: verbs or options.
-std::string Suggestion(const CLI::App& app, const std::vector<std::string>& words) {
-  for (const std::string& word : words) {
-    std::vector<std::string> candidates;
-    if (word.starts_with("--")) {
-      for (const CLI::Option* option : app.get_options()) {
-        for (const std::string& name : option->get_lnames()) candidates.push_back("--" + name);
-      }
-    } else {
-      for (const CLI::App* verb : app.get_subcommands({})) candidates.push_back(verb->get_name());
-    }
-    const std::string found = DidYouMean(word.substr(0, word.find('=')), candidates);
-    if (!found.empty()) return "; " + found;
-  }
-  return "";
-}
-
-int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
-  if (error.get_exit_code() == 0) return app.exit(error);  // --help
-  std::string name;
-  const CLI::App* reached = Reached(&app, &name);
-  const std::vector<std::string> rest = app.remaining(true);
-  std::string message = Message(error);
-  if (!rest.empty()) {
-    const bool verb = !rest[0].starts_with("-") && !reached->get_subcommands({}).empty();
-    message = (verb ? "there is no verb " : "not expected: ") + Quoted(rest[0]) +
-              Suggestion(*reached, {rest[0]});
-  }
-  std::fprintf(stderr, "carousel: %s\n`%s --help` shows what it takes\n", message.c_str(),
-               name.c_str());
-  return static_cast<int>(ExitCode::kUsage);
-}
-
-// What was printed may not have come to where it should.
-absl::Status FlushOutput() {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return absl::OkStatus();
+// `code`, unless what was printed has not come to where it should.
+Outcome WithOutput(ExitCode code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  if (NobodyReads()) return ExitCode::kError;  // they know
   return absl::InternalError("cannot write all of the output to stdout; is the disk full?");
 }
 
 int Finish(const Program& program, Outcome outcome) {
-  const absl::Status flushed = FlushOutput();
-  if (outcome.ok() && !flushed.ok()) outcome = flushed;
+  if (outcome.ok()) outcome = WithOutput(*outcome);
   if (outcome.ok()) return static_cast<int>(*outcome);
   const std::string message(outcome.status().message());
   std::fprintf(stderr, "carousel: %s\n", WithCoordinator(program, message).c_str());
@@ -119,11 +79,7 @@ int Run(int argc, char** argv) {
   app.require_subcommand(1);
   AddCoordinatorOption(&app, &program);
   AddVerbs(&app, &program);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return ReportUsage(app, error);
-  }
+  if (const std::optional<int> ended = ParseCommandLine(argc, argv, &app)) return *ended;
   return Finish(program, program.run());
 }
 

@@ -12,15 +12,6 @@
 namespace carousel {
 namespace {
 
-// As CLI11 wants it: empty, or what is wrong.
-std::string CheckAssignment(const std::string& text, const std::string& allowed) {
-  const absl::StatusOr<Override> parsed = ParseOverride(text);
-  if (!parsed.ok()) return std::string(parsed.status().message());
-  if (parsed->path.starts_with(allowed)) return "";
-  return absl::StrCat("\"", parsed->path, "\" cannot be changed here, only ", allowed,
-                      "*; what fixes the result stays as it is");
-}
-
 bool IsPlain(const std::string& word) {
   return !word.empty() && word.find_first_not_of(
                               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -61,9 +52,7 @@ void AddSetOption(CLI::App* verb, std::vector<std::string>* sets, const std::str
   verb->add_option("--set", *sets, help)
       ->type_name("PATH=VALUE")
       ->allow_extra_args(false)  // one value each, else it would swallow the job file
-      ->check(CLI::Validator(
-          [allowed](const std::string& text) { return CheckAssignment(text, allowed); }, "",
-          "assignment"));
+      ->check(Assignment(allowed));
 }
 
 void AddJobFileOptions(CLI::App* verb, JobFileOptions* options) {
@@ -106,7 +95,7 @@ std::string AtCoordinator(const Program& program) {
 std::string WithCoordinator(const Program& program, std::string text) {
   const std::string at = AtCoordinator(program);
   if (at.empty()) return text;
-  for (const char* verb : {"resume", "wait", "get", "submit"}) {
+  for (const char* verb : {"get", "resume", "submit"}) {
     const std::string command = absl::StrCat("`carousel ", verb);
     for (size_t begin = text.find(command); begin != text.npos;
          begin = text.find(command, begin + 1)) {

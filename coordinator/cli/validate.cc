@@ -1,3 +1,5 @@
+#include <bit>
+#include <cstdint>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -80,7 +82,8 @@ std::string BlocksText(const ModelSpec& model) {
                       " sLSTM");
 }
 
-// What a reader of the job wants to have worked out.
+// What a reader of the job wants to have worked out. Sums in G leaves keep log2(G) further sets of
+// gradients (worker/README.md).
 ordered_json Summary(const JobSpec& job) {
   const ModelLayout layout = LayOut(job.model());
   const int64_t tokens_a_step = job.data().batch_size() * job.data().sequence_length();
@@ -94,6 +97,7 @@ ordered_json Summary(const JobSpec& job) {
           {"tokens", tokens_a_step * job.steps()},
           {"micro_batches", MicroBatches(job)},
           {"gradient_leaves", leaves},
+          {"gradient_leaf_bytes", std::countr_zero(static_cast<uint64_t>(leaves)) * layout.Bytes()},
           {"contract", ContractHash(job)}};
 }
 
@@ -114,7 +118,9 @@ void PrintSummary(const JobSpec& job, const ordered_json& summary) {
       {"tokens", absl::StrCat(Grouped(number("tokens")), ", ", Grouped(number("tokens_per_step")),
                               " a step")},
       {"gradient leaves", absl::StrCat(number("gradient_leaves"), " (numerics.max_replicas ",
-                                       job.numerics().max_replicas(), ")")},
+                                       job.numerics().max_replicas(), "): ",
+                                       Bytes(static_cast<double>(number("gradient_leaf_bytes"))),
+                                       " of further gradients over all stages")},
       {"contract", summary["contract"].get<std::string>()},
   });
 }

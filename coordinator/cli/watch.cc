@@ -1,7 +1,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/job_follower.h"
 #include "coordinator/cli/message_json.h"
@@ -19,11 +18,10 @@ Outcome Watch(const Program& program, const std::string& job) {
   ProgressView view(stdout);
   JobState state = JOB_STATE_UNSPECIFIED;
   while (!follower.ended()) {
-    std::optional<Job> news = follower.WaitForNews(kPatience);
+    const std::optional<Job> news = follower.WaitForNews(kPatience);
     if (!news.has_value()) continue;
     state = news->state();
     if (program.output == OutputFormat::kTable) {
-      news->set_reason(WithCoordinator(program, news->reason()));
       view.Show(*news);
     } else {
       PrintNext(JobToJson(*news), program.output);

@@ -29,8 +29,8 @@ Exit RunCoordinator(const std::string& flags) {
 }
 
 TEST(CoordinatorMain, ExitsWithTwoWhenAFlagIsWrong) {
-  for (const char* flags : {"--no-such-flag", "stray", "--lease_seconds soon", "--lease_seconds 1",
-                            "--lease-seconds 1", "", "--state"}) {
+  for (const char* flags : {"--no-such-flag", "stray", "--lease-seconds soon", "--lease-seconds 1",
+                            "--lease-seconds 8 --state x", "", "--state"}) {
     const Exit exit = RunCoordinator(flags);
     EXPECT_EQ(exit.code, 2) << flags << ": " << exit.said;
     EXPECT_EQ(exit.said.rfind("coordinator: ", 0), 0) << exit.said;
@@ -59,7 +59,7 @@ TEST(CoordinatorMain, ExplainsItself) {
   const Exit help = RunCoordinator("--help");
   EXPECT_EQ(help.code, 0);
   for (const char* text : {"--listen HOST:PORT", "[127.0.0.1:7070]", "--state DIR REQUIRED",
-                           "--insecure", "--lease_seconds", "2 to 3600 [8]", "--version"}) {
+                           "--insecure", "--lease-seconds", "2 to 3600 [8]", "--version"}) {
     EXPECT_NE(help.said.find(text), std::string::npos) << text << " is not in:\n" << help.said;
   }
   const Exit version = RunCoordinator("--version");

@@ -123,7 +123,7 @@ TEST(ServerOptions, AreCheckedBeforeAnythingIsTouched) {
   options.listen = "127.0.0.1:0";
   options.lease_seconds = 0.5;
   EXPECT_EQ(CoordinatorServer::Start(options).status().message(),
-            "--lease_seconds=0.5 is not between 2 and 3600");
+            "--lease-seconds=0.5 is not between 2 and 3600");
   options.state = "";
   EXPECT_EQ(CoordinatorServer::Start(options).status().code(), absl::StatusCode::kInvalidArgument);
 }

@@ -90,7 +90,7 @@ TEST(Refusal, ACommandLineOfAWorkerThatMakesNoSense) {
     words.insert(words.end(), more.begin(), more.end());
     return words;
   };
-  ExpectRefused({Binary("worker/worker")}, 2, {"--coordinator is missing"});
+  ExpectRefused({Binary("worker/worker")}, 2, {"--coordinator is required"});
   ExpectRefused(with({"--thread", "2"}), 2, {"--thread"});
   ExpectRefused(with({"--threads", "none"}), 2, {"--threads", "none"});
   ExpectRefused(with({"--threads", "0"}), 2, {"--threads", "0", "1024"});

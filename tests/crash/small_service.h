@@ -23,7 +23,7 @@ class SmallService {
   void StartCoordinator() {
     const std::string listen = address_.empty() ? "127.0.0.1:0" : address_;
     std::vector<std::string> words = CoordinatorWords(listen, folder_ / "coordinator");
-    words.insert(words.end(), {"--lease_seconds", std::to_string(lease_seconds_)});
+    words.insert(words.end(), {"--lease-seconds", std::to_string(lease_seconds_)});
     coordinator_ = std::make_unique<Program>(words);
     ASSERT_TRUE(coordinator_->WaitForOut("\n")) << coordinator_->err();
     const std::string line = coordinator_->out();

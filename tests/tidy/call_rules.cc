@@ -44,7 +44,8 @@ const std::vector<Ban> kBans = {
     {{"using namespace"}, {}, {}, "name what you use"},
     {{"printf(", "fprintf(", "puts(", "std::cout", "std::cerr", "perror("},
      {"kernels/*", "cluster/*", "coordinator/*", "worker/*"},
-     {"*_main.cc", "*_benchmark.cc", "coordinator/cli/*", "cluster/check.h", "kernels/check.h"},
+     {"*_main.cc", "*_benchmark.cc", "coordinator/cli/*", "cluster/check.h", "cluster/usage.cc",
+      "kernels/check.h"},
      "a library returns a Status, or writes through cluster/log.h; CAROUSEL_CHECK for our own "
      "mistakes"},
     {LibmCalls(),

@@ -40,7 +40,7 @@ const std::vector<Owner> kOwners = {
      {"tests/bazel/cuda_probe.cu"},
      "NCCL is for a transport (worker/transport.h): name that one here"},
     {{"CLI/*"},
-     {"*_main.cc", "coordinator/cli/*"},
+     {"*_main.cc", "coordinator/cli/*", "cluster/flag_checks.*", "cluster/usage.*"},
      "flags are read in mains and in coordinator/cli: take a struct of options instead"},
     {{"yaml-cpp/*"}, {"cluster/job/*"}, "YAML is read and written by cluster/job: use JobSpec"},
     {{"cassert", "assert.h"},

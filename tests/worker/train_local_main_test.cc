@@ -1,8 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <string>
 
+#include "cluster/version.h"
 #include "tests/cluster/temporary_folder.h"
 #include "tests/worker/shell.h"
 
@@ -26,7 +29,7 @@ class TrainLocalMain : public ::testing::Test {
 TEST_F(TrainLocalMain, AWrongCommandLineExitsWithTwoAndPointsToTheHelp) {
   for (const std::string flags :
        {"", "a.yaml b.yaml", "a.yaml --no-such-flag", "a.yaml --threads 0", "a.yaml --backend gpu",
-        "a.yaml -o xml", "a.yaml --set steps"}) {
+        "a.yaml -o xml", "a.yaml --set steps", "a.yaml --steps 0", "a.yaml --steps none"}) {
     const Exit exit = Run(flags);
     EXPECT_EQ(exit.code, 2) << flags << ": " << exit.err;
     EXPECT_THAT(exit.err, AllOf(StartsWith("train_local: "),
@@ -53,12 +56,11 @@ TEST_F(TrainLocalMain, AJobThatIsInvalidExitsWithThree) {
 }
 
 TEST_F(TrainLocalMain, ItKnowsItsVersionAndItsDefaults) {
-  EXPECT_EQ(Run("--version").out, "train_local 0.1.0\n");
+  EXPECT_EQ(Run("--version").out, "train_local " + std::string(kVersion) + "\n");
   const Exit help = Run("--help");
   EXPECT_EQ(help.code, 0);
-  EXPECT_THAT(help.out, HasSubstr("--threads N [1]"));
-  EXPECT_THAT(help.out, HasSubstr("--backend NAME [cpu]"));
-  EXPECT_THAT(help.out, HasSubstr("--output NAME [text]"));
+  EXPECT_THAT(help.out, HasSubstr("--threads N:from 1 to 1024"));
+  for (const char* value : {"[1]", "[cpu]", "[text]"}) EXPECT_THAT(help.out, HasSubstr(value));
 }
 
 }  // namespace

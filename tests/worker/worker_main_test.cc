@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <string>
 
+#include "cluster/version.h"
 #include "tests/cluster/temporary_folder.h"
 #include "tests/worker/shell.h"
 
@@ -53,16 +55,17 @@ TEST_F(WorkerMain, TheHelpNamesWhatIsRequiredAndEveryDefault) {
   EXPECT_EQ(help.code, 0);
   EXPECT_THAT(help.out, HasSubstr("--coordinator HOST:PORT REQUIRED"));
   EXPECT_THAT(help.out, HasSubstr("--state DIR REQUIRED"));
-  EXPECT_THAT(help.out, HasSubstr("--listen HOST:PORT [127.0.0.1:0]"));
-  EXPECT_THAT(help.out, HasSubstr("--threads N [1]"));
-  EXPECT_THAT(help.out, HasSubstr("--backend NAME [cpu]"));
+  EXPECT_THAT(help.out, HasSubstr("--listen HOST:PORT"));
+  EXPECT_THAT(help.out, HasSubstr("--threads N:from 1 to 1024"));
+  for (const char* value : {"[127.0.0.1:0]", "[1]", "[cpu]"})
+    EXPECT_THAT(help.out, HasSubstr(value));
 }
 
 TEST_F(WorkerMain, ItKnowsItsVersion) {
   const Exit version = Run("--version");
 
   EXPECT_EQ(version.code, 0);
-  EXPECT_EQ(version.out, "worker 0.1.0\n");
+  EXPECT_EQ(version.out, "worker " + std::string(kVersion) + "\n");
 }
 
 }  // namespace

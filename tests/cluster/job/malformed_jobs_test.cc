@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <ostream>
 #include <string>
-#include <string_view>
 
 #include "cluster/job/job_file.h"
 #include "cluster/job/resolve.h"

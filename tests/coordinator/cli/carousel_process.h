@@ -26,7 +26,8 @@ struct Finished {
 
 class CarouselProcess {
  public:
-  explicit CarouselProcess(const std::vector<std::string>& arguments) {
+  // With `out`, a descriptor, stdout goes there and is not read.
+  explicit CarouselProcess(const std::vector<std::string>& arguments, int out = -1) {
     const std::string root = std::filesystem::current_path();  // of the runfiles
     setenv("CAROUSEL_BIN_DIR", root.c_str(), /*overwrite=*/0);
     std::vector<std::string> words = {root + "/coordinator/cli/carousel"};
@@ -36,7 +37,8 @@ class CarouselProcess {
     argv.push_back(nullptr);
     pid_ = fork();
     if (pid_ == 0) {
-      Redirect(out_, STDOUT_FILENO);
+      if (out >= 0) dup2(out, STDOUT_FILENO);
+      if (out < 0) Redirect(out_, STDOUT_FILENO);
       Redirect(err_, STDERR_FILENO);
       execv(argv[0], argv.data());
       _exit(127);

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,7 @@ TEST_F(CommandLine, IsRefusedWithWhatWasMeant) {
       {{"logs", "--tail", "0"}, 2, {"--tail"}},
       {{"get", "jobs", "--coordinator", "nowhere"}, 2, {"nowhere", "host:port"}},
       {{"get", "jobs", "--coordinator", "127.0.0.1:99999"}, 2, {"127.0.0.1:99999", "65535"}},
+      {{"get", "jobs", "--coordinator", "::1:7070"}, 2, {"::1:7070", "host:port", "[::1]:7070"}},
       {{"validate", job_, "--steps", "none"}, 2, {"--steps", "none", "whole number"}},
       {{"validate", job_, "--steps", "0"}, 2, {"--steps", "from 1 to 1000000000"}},
       {{"local", job_, "--state", folder_ / "s", "--workers", "2", "--set", "pipeline.stages=3"},
@@ -161,6 +163,42 @@ TEST_F(CommandLine, SettingsDoNotSwallowTheFile) {
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_NE(result.out.find("\"steps\":9"), std::string::npos) << result.out;
   EXPECT_NE(result.out.find("\"stages\":2"), std::string::npos) << result.out;
+}
+
+TEST_F(CommandLine, AReaderThatLeavesEndsItWithoutAWord) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[0]);
+  const Finished result = CarouselProcess({"validate", "--presets"}, ends[1]).Wait();
+  close(ends[1]);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(CommandLine, OutputThatFindsNoRoomIsAnError) {
+  const int full = open("/dev/full", O_WRONLY);
+  ASSERT_GE(full, 0);
+  const Finished result = CarouselProcess({"validate", "--presets"}, full).Wait();
+  close(full);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("is the disk full?"), std::string::npos) << result.err;
+}
+
+TEST_F(CommandLine, ValidateSaysWhatGradientLeavesCost) {
+  // 64 * 257 and more parameters, 4 bytes each; two leaves keep one further set of gradients.
+  const auto summary = [&](const std::string& replicas) {
+    const Finished result =
+        RunCarousel({"validate", job_, "--set", "numerics.max_replicas=" + replicas, "-o", "json"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return nlohmann::json::parse(result.out, nullptr, false);
+  };
+  EXPECT_EQ(summary("1")["gradient_leaf_bytes"], 0);
+  const nlohmann::json two = summary("2");
+  EXPECT_EQ(two["gradient_leaves"], 2);
+  EXPECT_EQ(two["gradient_leaf_bytes"], 4 * two["parameters"].get<int64_t>());
+  EXPECT_NE(RunCarousel({"validate", job_, "--set", "numerics.max_replicas=2"})
+                .out.find("KiB of further gradients over all stages"),
+            std::string::npos);
 }
 
 TEST_F(CommandLine, PresetsAreListedWithTheirParameters) {

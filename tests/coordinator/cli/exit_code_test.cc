@@ -5,17 +5,6 @@
 namespace carousel {
 namespace {
 
-TEST(ExitCode, TellsNobodyThereFromNotNow) {
-  EXPECT_EQ(ExitCodeOf(UnreachableError("gone")), ExitCode::kUnreachable);
-  EXPECT_EQ(ExitCodeOf(absl::UnavailableError("all workers are busy")), ExitCode::kError);
-}
-
-TEST(ExitCode, TellsAWrongCommandLineFromAWrongJob) {
-  EXPECT_EQ(ExitCodeOf(UsageError("FILE is missing")), ExitCode::kUsage);
-  EXPECT_EQ(ExitCodeOf(absl::InvalidArgumentError("steps: 0")), ExitCode::kInvalid);
-  EXPECT_EQ(ExitCodeOf(absl::DataLossError("a.zst: is cut short")), ExitCode::kInvalid);
-}
-
 TEST(ExitCode, FollowsTheStateInWhichAJobRests) {
   EXPECT_EQ(ExitCodeOf(DONE), ExitCode::kOk);
   EXPECT_EQ(ExitCodeOf(FAILED), ExitCode::kJobFailed);

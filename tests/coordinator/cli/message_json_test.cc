@@ -1,5 +1,6 @@
 #include "coordinator/cli/message_json.h"
 
+#include <google/protobuf/descriptor.pb.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -65,6 +66,13 @@ TEST(MessageJson, EnumsAreWrittenAsInJobFiles) {
   EXPECT_EQ(spec["pipeline"]["schedule"], "1f1b");
   EXPECT_EQ(spec["model"]["slstm_at"].dump(), "[1]");
   EXPECT_FALSE(spec.contains("steps"));  // left out
+}
+
+// Rather than as null, which nobody would notice.
+TEST(MessageJsonDeathTest, AListOfAnotherKindIsOurMistake) {
+  google::protobuf::FileDescriptorProto file;
+  file.add_public_dependency(1);  // int32
+  EXPECT_DEATH(ToJsonDocument(file), "broken invariant");
 }
 
 }  // namespace

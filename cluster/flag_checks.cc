@@ -1,11 +1,13 @@
-#include "coordinator/cli/limits.h"
+#include "cluster/flag_checks.h"
 
 #include <functional>
 #include <optional>
-#include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "cluster/job/job_limits.h"
+#include "cluster/job/overrides.h"
 #include "cluster/job/scalars.h"
 
 namespace carousel {
@@ -60,6 +62,18 @@ CLI::Validator Steps() {
     const std::optional<int64_t> value = ParseInteger(text);
     return value.has_value() && *value >= 1 && *value <= kMaxSteps;
   });
+}
+
+CLI::Validator Assignment(const std::string& allowed) {
+  return CLI::Validator(
+      [allowed](const std::string& text) {
+        const absl::StatusOr<Override> parsed = ParseOverride(text);
+        if (!parsed.ok()) return std::string(parsed.status().message());
+        if (parsed->path.starts_with(allowed)) return std::string();
+        return absl::StrCat("\"", parsed->path, "\" cannot be changed here, only ", allowed,
+                            "*; what fixes the result stays as it is");
+      },
+      "", "assignment");
 }
 
 }  // namespace carousel
