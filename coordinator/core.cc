@@ -50,8 +50,27 @@ absl::Status CoordinatorCore::Record(Event event) {
   CAROUSEL_RETURN_IF_ERROR(Check(state_, event));
   event.set_wall_time(options_.clock->WallTime());
   CAROUSEL_RETURN_IF_ERROR(NoteWrite(journal_->Append(event)));
-  Carry(Apply(event, &state_));
+  std::vector<JobState> before;
+  for (const JobRecord& job : state_.jobs()) before.push_back(job.state());
+  const Effects effects = Apply(event, &state_);
+  LogChanges(before);
+  Carry(effects);
   return NoteWrite(journal_->Cut(state_));
+}
+
+void CoordinatorCore::LogChanges(const std::vector<JobState>& before) const {
+  for (int i = 0; i < state_.jobs_size(); ++i) {  // new ones at the end; none is ever removed
+    const JobRecord& job = state_.jobs(i);
+    if (i < static_cast<int>(before.size()) && job.state() == before[i]) continue;
+    std::string line = absl::StrCat("job ", job.job(), ": ", JobState_Name(job.state()));
+    if (const auto progress = progress_.find(job.job()); progress != progress_.end()) {
+      Job ran;
+      progress->second.Show(&ran);
+      absl::StrAppend(&line, " at step ", ran.step());
+    }
+    if (!job.reason().empty()) absl::StrAppend(&line, ": ", job.reason());
+    LogInfo(kComponent, line);
+  }
 }
 
 absl::Status CoordinatorCore::NoteWrite(const absl::Status& status) {
@@ -142,7 +161,6 @@ absl::StatusOr<std::string> CoordinatorCore::Submit(const std::string& request_i
   const absl::Status status = Handle(std::move(event));
   if (absl::IsAlreadyExists(status)) return FindRequest(state_, request_id)->job();
   CAROUSEL_RETURN_IF_ERROR(status);
-  LogInfo(kComponent, absl::StrCat("job ", id, ": submitted"));
   return id;
 }
 

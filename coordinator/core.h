@@ -116,6 +116,9 @@ class CoordinatorCore {
 
   absl::Status Handle(Event event);
   absl::Status Record(Event event);  // without Decide
+  // A line for each job whose state is another now: what `carousel logs` tells of its life, with
+  // the step that it had come to, which a job at rest may have lost.
+  void LogChanges(const std::vector<JobState>& before) const;
   // Takes note of what became of a write to the journal, or of any use of the store: an error
   // breaks the core. What is broken then, or OK.
   absl::Status NoteWrite(const absl::Status& status);

@@ -30,7 +30,7 @@ Exit RunCoordinator(const std::string& flags) {
 
 TEST(CoordinatorMain, ExitsWithTwoWhenAFlagIsWrong) {
   for (const char* flags : {"--no-such-flag", "stray", "--lease-seconds soon", "--lease-seconds 1",
-                            "--lease-seconds 8 --state x", "", "--state"}) {
+                            "--lease_seconds 8 --state x", "", "--state"}) {
     const Exit exit = RunCoordinator(flags);
     EXPECT_EQ(exit.code, 2) << flags << ": " << exit.said;
     EXPECT_EQ(exit.said.rfind("coordinator: ", 0), 0) << exit.said;

@@ -3,7 +3,6 @@
 #include <random>
 #include <string>
 
-#include "cluster/log.h"
 #include "tests/coordinator/core_testing.h"
 
 namespace carousel {
@@ -370,20 +369,6 @@ TEST_F(CoreWorkersTest, FailsAJobWhoseWorkerReportsWhatCannotBe) {
               std::string::npos)
         << cluster.View(job).reason();
   }
-}
-
-TEST_F(CoreWorkersTest, LogsWhatAWorkerSaysUnderItsJob) {
-  cluster_.AttachAll(1);
-  const std::string job = cluster_.Submit(TinyJob("lm", 3));
-  WorkerMessage message;
-  message.mutable_log()->set_job(job);
-  message.mutable_log()->set_line("restores unit 3 from w2");
-
-  cluster_.SendFrom("w1", message);
-
-  const LogLine line = ProcessLog().Since(0, 1).back();
-  EXPECT_EQ(line.component, "worker w1");
-  EXPECT_EQ(line.message, "job lm-1: restores unit 3 from w2");
 }
 
 }  // namespace
