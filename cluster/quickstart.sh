@@ -111,7 +111,7 @@ heading "a sample"
 
 heading "where to look next"
 cat <<END
-Longer:                                      ./cluster/quickstart.sh --steps 2000
+A longer run, from the beginning:            ./cluster/quickstart.sh --steps 2000
 More text from this model:                   $carousel generate --state $state --prompt "Time \\\\" --temperature 0.9
 Another job, nothing to prepare:             $carousel local cluster/jobs/smoke.yaml
 Everything the command line can do:          $carousel --help
