@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "cluster/data/printable.h"
 #include "cluster/status_macros.h"
-#include "coordinator/cli/figures.h"
 #include "coordinator/cli/limits.h"
 #include "coordinator/cli/message_json.h"
 #include "coordinator/cli/verbs.h"
@@ -29,7 +28,7 @@ constexpr auto kPatience = std::chrono::seconds(2);
 // What holds a job up; and where the coordinator names another wish as the way out (too few workers
 // are attached for this one), the command for that.
 std::string Holdup(const Program& program, const Job& job) {
-  std::string text = StateName(job.state());
+  std::string text = JobState_Name(job.state());
   if (!job.reason().empty()) absl::StrAppend(&text, ": ", Printable(job.reason()));
   if (absl::StrContains(job.reason(), "resume it with pipeline.stages=")) {
     absl::StrAppend(&text, "\n`carousel resume ", job.job(), AtCoordinator(program),
@@ -73,8 +72,9 @@ absl::StatusOr<Job> Await(const Program& program, const Client& client,
 
 void Show(const Program& program, const Job& job) {
   if (program.output != OutputFormat::kTable) return PrintDocument(JobToJson(job), program.output);
-  std::printf("%s is %s at step %lld of %lld\n", job.job().c_str(), StateName(job.state()).c_str(),
-              static_cast<long long>(job.step()), static_cast<long long>(job.steps()));
+  std::printf("%s is %s at step %lld of %lld\n", job.job().c_str(),
+              JobState_Name(job.state()).c_str(), static_cast<long long>(job.step()),
+              static_cast<long long>(job.steps()));
   if (job.state() == PAUSED || job.state() == CANCELLED) {
     std::fprintf(stderr, "`carousel resume %s%s` goes on from there\n", job.job().c_str(),
                  AtCoordinator(program).c_str());

@@ -35,7 +35,7 @@ void PrintStages(const Job& job) {
 
 void PrintJob(const Job& job) {
   std::vector<std::pair<std::string, std::string>> fields = {{"job", job.job()},
-                                                             {"state", StateName(job.state())}};
+                                                             {"state", JobState_Name(job.state())}};
   if (!job.reason().empty()) {
     fields.emplace_back("reason", Printable(job.reason()));
   }

@@ -39,8 +39,6 @@ std::string TimeOfDay(double wall_time) {
   return text;
 }
 
-std::string StateName(JobState state) { return JobState_Name(state); }
-
 std::string LossText(double loss) { return absl::StrFormat("%.4f", loss); }
 
 std::string Perplexity(double loss) { return absl::StrFormat("%.4g", std::exp(loss)); }

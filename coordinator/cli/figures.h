@@ -12,7 +12,6 @@ std::string Bytes(double bytes);          // 12.3 MiB
 std::string Duration(double seconds);     // 4.2 s, 3 min 20 s, 2 h 05 min, 3 d 4 h
 std::string Percent(double ratio);        // 83 %
 std::string TimeOfDay(double wall_time);  // 2026-11-24 10:07:12 UTC
-std::string StateName(JobState state);    // RUNNING
 std::string LossText(double loss);        // 2.1234
 std::string Perplexity(double loss);      // 8.36
 

@@ -40,7 +40,7 @@ Outcome GetJobs(const Program& program, const GetOptions& options) {
                             served.client().Call(&Coordinator::Stub::ListJobs, ListJobsRequest()));
   const auto row = [](const Job& job) -> std::vector<std::string> {
     return {job.job(),
-            StateName(job.state()),
+            JobState_Name(job.state()),
             absl::StrCat(job.step(), "/", job.steps()),
             job.step() > 0 ? LossText(job.loss()) : "-",
             Grouped(job.tokens()),

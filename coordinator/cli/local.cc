@@ -63,8 +63,9 @@ void PrintResult(const Program& program, const LocalResult& result, const std::s
   const Job& job = result.job;
   if (program.output == OutputFormat::kTable) {
     if (job.job().empty()) return;
-    std::printf("%s is %s: step %lld of %lld", job.job().c_str(), StateName(job.state()).c_str(),
-                static_cast<long long>(job.step()), static_cast<long long>(job.steps()));
+    std::printf("%s is %s: step %lld of %lld", job.job().c_str(),
+                JobState_Name(job.state()).c_str(), static_cast<long long>(job.step()),
+                static_cast<long long>(job.steps()));
     if (job.step() > 0) {
       std::printf(", loss %s, perplexity %s, %s tokens\nstate %s", LossText(job.loss()).c_str(),
                   Perplexity(job.loss()).c_str(), Grouped(job.tokens()).c_str(),
@@ -99,7 +100,7 @@ ExitCode Report(const Program& program, const LocalResult& result, const std::st
   if (!result.fallen.empty()) std::fprintf(stderr, "carousel: %s\n", result.fallen.c_str());
   if (result.fallen.empty() && !result.interrupted && !result.job.reason().empty()) {
     std::fprintf(stderr, "carousel: %s is %s: %s\n", result.job.job().c_str(),
-                 StateName(result.job.state()).c_str(), result.job.reason().c_str());
+                 JobState_Name(result.job.state()).c_str(), result.job.reason().c_str());
   }
   std::fprintf(stderr, "everything is stopped; %s\n  %s\n", WayOn(result, folder).c_str(),
                CommandLine(program.argv).c_str());

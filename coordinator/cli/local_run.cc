@@ -7,7 +7,6 @@
 #include "cluster/job/contract.h"
 #include "cluster/job/job_file.h"
 #include "cluster/status_macros.h"
-#include "coordinator/cli/figures.h"
 #include "coordinator/cli/interrupts.h"
 #include "coordinator/cli/job_follower.h"
 
@@ -51,11 +50,11 @@ absl::StatusOr<std::string> LocalRun::Submit(const JobSpec& spec) {
 }
 
 absl::Status LocalRun::Resume(const JobSpec& spec, const Job& stored) {
-  view_->Note(absl::StrCat("resuming ", stored.job(), " (", StateName(stored.state()), ") from ",
-                           stored.committed_step() < 0
-                               ? "the start: it has no checkpoint yet"
-                               : absl::StrCat("its checkpoint of step ", stored.committed_step(),
-                                              " of ", stored.steps())));
+  view_->Note(absl::StrCat(
+      "resuming ", stored.job(), " (", JobState_Name(stored.state()), ") from ",
+      stored.committed_step() < 0 ? "the start: it has no checkpoint yet"
+                                  : absl::StrCat("its checkpoint of step ", stored.committed_step(),
+                                                 " of ", stored.steps())));
   ResumeJobRequest request;
   request.set_job(stored.job());
   const PipelineSpec& wishes = spec.pipeline();

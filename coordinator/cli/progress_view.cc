@@ -16,7 +16,7 @@ constexpr auto kBetweenLines = std::chrono::seconds(2);
 constexpr int kStageBar = 12;
 
 std::string Headline(const Job& job) {
-  std::string line = absl::StrCat(job.job(), "  ", StateName(job.state()));
+  std::string line = absl::StrCat(job.job(), "  ", JobState_Name(job.state()));
   if (!job.reason().empty()) absl::StrAppend(&line, ": ", Printable(job.reason()));
   if (const std::string plan = PlanText(job); !plan.empty())
     absl::StrAppend(&line, "  (", plan, ")");

@@ -36,14 +36,14 @@ Outcome Wait(const Program& program, const WaitOptions& options) {
   });
   if (absl::IsDeadlineExceeded(status) && !last.job().empty()) {
     return absl::DeadlineExceededError(absl::StrCat(
-        "after ", options.timeout, " s ", options.job, " is still ", StateName(last.state()),
+        "after ", options.timeout, " s ", options.job, " is still ", JobState_Name(last.state()),
         ", at step ", last.step(), " of ", last.steps(), WhyText(last)));
   }
   CAROUSEL_RETURN_IF_ERROR(status);
   if (program.output != OutputFormat::kTable) {
     PrintDocument(JobToJson(last), program.output);
   } else {
-    std::printf("%s is %s%s (%s)\n", last.job().c_str(), StateName(last.state()).c_str(),
+    std::printf("%s is %s%s (%s)\n", last.job().c_str(), JobState_Name(last.state()).c_str(),
                 WhyText(last).c_str(), ProgressText(last).c_str());
     std::fflush(stdout);
     if (last.state() != DONE) {

@@ -6,7 +6,7 @@
 
 #include "cluster/version.h"
 #include "tests/cluster/temporary_folder.h"
-#include "tests/worker/shell.h"
+#include "tests/cluster/shell.h"
 
 namespace carousel {
 namespace {
