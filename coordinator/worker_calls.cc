@@ -1,6 +1,7 @@
 #include "coordinator/worker_calls.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <set>
@@ -78,12 +79,21 @@ Request Filled(const CheckpointCall& call) {
 }
 
 template <typename Message>
-grpc::Status Forward(const CheckpointCall& call, grpc::ClientContext* worker_context,
-                     std::unique_ptr<grpc::ClientReader<Message>> reader,
-                     grpc::ServerWriter<Message>* writer) {
+using Begin = std::function<std::unique_ptr<grpc::ClientReader<Message>>(Worker::Stub&,
+                                                                         grpc::ClientContext*)>;
+
+// Passes on what one worker says; `said` becomes true with its first message.
+template <typename Message>
+grpc::Status ForwardOne(const CheckpointCall::Candidate& candidate, const std::string& warning,
+                        grpc::ServerContext* context, const Begin<Message>& begin,
+                        grpc::ServerWriter<Message>* writer, bool* said) {
+  const auto stub = Worker::NewStub(OpenChannel(candidate.address));
+  const auto worker_context = grpc::ClientContext::FromServerContext(*context);
+  const auto reader = begin(*stub, worker_context.get());
   Message message;
   while (reader->Read(&message)) {
-    message.set_warning(call.warning);
+    *said = true;
+    message.set_warning(warning);
     if (writer->Write(message)) continue;
     worker_context->TryCancel();  // the caller left
     break;
@@ -91,7 +101,19 @@ grpc::Status Forward(const CheckpointCall& call, grpc::ClientContext* worker_con
   const grpc::Status status = reader->Finish();
   if (status.ok()) return status;
   return grpc::Status(status.error_code(),
-                      absl::StrCat("worker ", call.worker, ": ", status.error_message()));
+                      absl::StrCat("worker ", candidate.worker, ": ", status.error_message()));
+}
+
+template <typename Message>
+grpc::Status Forward(const CheckpointCall& call, grpc::ServerContext* context,
+                     const Begin<Message>& begin, grpc::ServerWriter<Message>* writer) {
+  grpc::Status status;
+  for (const CheckpointCall::Candidate& candidate : call.candidates) {
+    bool said = false;
+    status = ForwardOne(candidate, call.warning, context, begin, writer, &said);
+    if (said || status.error_code() != grpc::StatusCode::RESOURCE_EXHAUSTED) break;
+  }
+  return status;
 }
 
 }  // namespace
@@ -128,8 +150,9 @@ absl::StatusOr<CheckpointCall> CallOn(const CoordinatorCore& core, const std::st
                       : absl::StrCat("all workers that compute are busy (", attached, " of ",
                                      attached, "); wait, or start one more"));
   }
-  call.worker = free.front();
-  call.address = core.state().workers().at(call.worker).hello().address();
+  for (const std::string& worker : free) {
+    call.candidates.push_back({worker, core.state().workers().at(worker).hello().address()});
+  }
   call.manifest = std::move(found.manifest);
   return call;
 }
@@ -139,9 +162,10 @@ grpc::Status ForwardEvaluate(const CheckpointCall& call, const EvaluateRequest& 
                              grpc::ServerWriter<EvaluateProgress>* writer) {
   auto out = Filled<WorkerEvaluateRequest>(call);
   *out.mutable_request() = request;
-  const auto worker_context = grpc::ClientContext::FromServerContext(*context);
-  const auto stub = Worker::NewStub(OpenChannel(call.address));
-  return Forward(call, worker_context.get(), stub->Evaluate(worker_context.get(), out), writer);
+  const Begin<EvaluateProgress> begin = [&](Worker::Stub& worker, grpc::ClientContext* on) {
+    return worker.Evaluate(on, out);
+  };
+  return Forward(call, context, begin, writer);
 }
 
 grpc::Status ForwardGenerate(const CheckpointCall& call, const GenerateRequest& request,
@@ -149,9 +173,10 @@ grpc::Status ForwardGenerate(const CheckpointCall& call, const GenerateRequest& 
                              grpc::ServerWriter<GeneratedText>* writer) {
   auto out = Filled<WorkerGenerateRequest>(call);
   *out.mutable_request() = request;
-  const auto worker_context = grpc::ClientContext::FromServerContext(*context);
-  const auto stub = Worker::NewStub(OpenChannel(call.address));
-  return Forward(call, worker_context.get(), stub->Generate(worker_context.get(), out), writer);
+  const Begin<GeneratedText> begin = [&](Worker::Stub& worker, grpc::ClientContext* on) {
+    return worker.Generate(on, out);
+  };
+  return Forward(call, context, begin, writer);
 }
 
 }  // namespace carousel

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "coordinator/core.h"
@@ -13,10 +14,13 @@
 
 namespace carousel {
 
-// A checkpoint, where its shards are served, and a worker that has time for it.
+// A checkpoint, where its shards are served, and the workers without a stage that could do it.
 struct CheckpointCall {
-  std::string worker;
-  std::string address;
+  struct Candidate {
+    std::string worker;
+    std::string address;
+  };
+  std::vector<Candidate> candidates;  // at least one
   JobSpec spec;
   Manifest manifest;
   std::vector<Holder> holders;
@@ -25,11 +29,12 @@ struct CheckpointCall {
 
 // `step` 0 takes the newest checkpoint. kInvalidArgument if it can be no step; kNotFound if there
 // is none such; kFailedPrecondition names holders that are not attached; kUnavailable if every
-// worker is busy.
+// worker has a stage.
 absl::StatusOr<CheckpointCall> CallOn(const CoordinatorCore& core, const std::string& job,
                                       int64_t step);
 
-// Run until the worker or the caller ends the stream. Errors name the worker.
+// Run until the worker or the caller ends the stream. A candidate does one such call at a time, so
+// one that refuses because of another caller gives way to the next. Errors name the worker.
 grpc::Status ForwardEvaluate(const CheckpointCall& call, const EvaluateRequest& request,
                              grpc::ServerContext* context,
                              grpc::ServerWriter<EvaluateProgress>* writer);

@@ -39,13 +39,15 @@ inline JobSpec SmallJob(int steps) {
 // Holds the one stage of a job and makes a step whenever it is asked for something or time passes.
 class HandWorker {
  public:
-  HandWorker(const std::string& coordinator, const std::string& id, bool ignores_stop = false)
+  HandWorker(const std::string& coordinator, const std::string& id, bool ignores_stop = false,
+             const std::string& address = "")
       : ignores_stop_(ignores_stop) {
     stub_ = WorkerSession::NewStub(
         grpc::CreateChannel(coordinator, grpc::InsecureChannelCredentials()));
     stream_ = stub_->Attach(&context_);
     WorkerMessage hello;
     *hello.mutable_hello() = HelloOf(id);
+    if (!address.empty()) hello.mutable_hello()->set_address(address);
     stream_->Write(hello);
     reader_ = std::thread([this] { Read(); });
     trainer_ = std::thread([this] { Train(); });

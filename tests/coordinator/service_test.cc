@@ -12,12 +12,40 @@
 #include <vector>
 
 #include "cluster/job/contract.h"
+#include "proto/worker.grpc.pb.h"
 #include "tests/coordinator/server_testing.h"
 
 namespace carousel {
 namespace {
 
 using ServiceTest = ServerTest;
+
+// What a worker serves of evaluation: a loss at once, or the word that another caller has it.
+class EvaluatingWorker : public Worker::Service {
+ public:
+  explicit EvaluatingWorker(bool busy) : busy_(busy) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  grpc::Status Evaluate(grpc::ServerContext*, const WorkerEvaluateRequest*,
+                        grpc::ServerWriter<EvaluateProgress>* writer) override {
+    if (busy_) return {grpc::StatusCode::RESOURCE_EXHAUSTED, "it evaluates for another caller"};
+    EvaluateProgress progress;
+    progress.set_loss(2.5);
+    writer->Write(progress);
+    return grpc::Status::OK;
+  }
+
+ private:
+  const bool busy_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
 
 TEST_F(ServiceTest, RunsAJobToItsEndAndLetsClientsWatch) {
   HandWorker worker(server_->address(), "w1");
@@ -279,6 +307,35 @@ TEST_F(ServiceTest, NamesTheCheckpointsThereAreInPlaceOfOneThatIsNot) {
   EXPECT_EQ(evaluate(3).error_message(),
             "job small-1 has no checkpoint of step 3; its newest: of step 5, and `carousel get "
             "checkpoints small-1` lists all");
+}
+
+TEST_F(ServiceTest, EvaluatesOnTheNextFreeWorkerWhileOneDoesSoForAnotherCaller) {
+  EvaluatingWorker busy(true), idle(false);
+  HandWorker first(server_->address(), "w1", /*ignores_stop=*/false, busy.address());
+  const std::string job = Submit(SmallJob(5));
+  Watch(job);
+  const auto evaluate = [&](EvaluateProgress* progress) {
+    grpc::ClientContext context;
+    EvaluateRequest request;
+    request.set_job(job);
+    auto reader = stub_->Evaluate(&context, request);
+    while (reader->Read(progress)) {
+    }
+    return reader->Finish();
+  };
+  EvaluateProgress progress;
+
+  const grpc::Status alone = evaluate(&progress);
+  EXPECT_EQ(alone.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(alone.error_message(), "worker w1: it evaluates for another caller");
+
+  HandWorker second(server_->address(), "w2", /*ignores_stop=*/false, idle.address());
+  grpc::Status with_another = alone;  // until the second has attached
+  while (with_another.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
+    with_another = evaluate(&progress);
+  }
+  EXPECT_TRUE(with_another.ok()) << with_another.error_message();
+  EXPECT_EQ(progress.loss(), 2.5);
 }
 
 TEST_F(ServiceTest, RefusesToEvaluateAStepThatCanBeNone) {

@@ -28,13 +28,15 @@ class WorkerCallsTest : public CoreTest {
   }
 };
 
-TEST_F(WorkerCallsTest, GoToAFreeWorkerWithTheCheckpointThatWasAskedFor) {
+TEST_F(WorkerCallsTest, GoToFreeWorkersWithTheCheckpointThatWasAskedFor) {
   const std::string job = TrainedJob();
 
   const auto newest = CallOn(*cluster_, job, 0), older = CallOn(*cluster_, job, 8);
 
   ASSERT_TRUE(newest.ok()) << newest.status();
-  EXPECT_EQ(newest->worker, "w1");
+  ASSERT_EQ(newest->candidates.size(), 2u);
+  EXPECT_EQ(newest->candidates[0].worker, "w1");
+  EXPECT_EQ(newest->candidates[1].worker, "w2");
   EXPECT_EQ(newest->manifest.step(), 20);
   EXPECT_EQ(newest->holders.size(), 2);
   ASSERT_TRUE(older.ok()) << older.status();
