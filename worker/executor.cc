@@ -1,12 +1,12 @@
 #include "worker/executor.h"
 
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/check.h"
 #include "cluster/job/resolve.h"
 #include "cluster/status_macros.h"
+#include "cluster/stopwatch.h"
 #include "worker/job_terms.h"
 #include "worker/step_records.h"
 
@@ -17,16 +17,17 @@ using kernels::Span;
 
 namespace {
 
-class Stopwatch {
+// Adds the time of its life to a sum.
+class Timed {
  public:
-  explicit Stopwatch(double* sum) : sum_(sum), start_(std::chrono::steady_clock::now()) {}
-  ~Stopwatch() {
-    *sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  explicit Timed(double* sum) : sum_(sum) {}
+  ~Timed() { *sum_ += stopwatch_.Seconds(); }
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
 
  private:
   double* const sum_;
-  const std::chrono::steady_clock::time_point start_;
+  const Stopwatch stopwatch_;
 };
 
 // The first segment of the run of adjacent weight gradients, descending, that begins at `*i`; `*i`
@@ -80,7 +81,7 @@ absl::Status Executor::Init() {
 
 absl::StatusOr<StepDecision> Executor::RunStep(int64_t step, const Boundary& boundary) {
   times_ = {};
-  Stopwatch total(&times_.total);
+  const Timed total(&times_.total);
   tokens_ = 0;
   parts_.stage->ResetStepCounters();
   CAROUSEL_RETURN_IF_ERROR(RunOps(step));
@@ -127,7 +128,7 @@ absl::Status Executor::LoadMicroBatch(int64_t step, int micro_batch) {
 }
 
 void Executor::WaitFor(const Event& event) {
-  Stopwatch waiting(&times_.waiting);
+  const Timed waiting(&times_.waiting);
   parts_.stage->backend().Wait(parts_.stage->stream(), event);
 }
 
@@ -200,7 +201,7 @@ absl::StatusOr<StepEvidence> Executor::GatherEvidence(int64_t step) {
   CAROUSEL_ASSIGN_OR_RETURN(const std::vector<double> squares, optimizer_->GradientSquares());
   CAROUSEL_ASSIGN_OR_RETURN(const std::vector<int32_t> non_finite, optimizer_->NonFinite());
   if (!first()) {
-    Stopwatch waiting(&times_.waiting);
+    const Timed waiting(&times_.waiting);
     CAROUSEL_ASSIGN_OR_RETURN(
         const std::string record,
         parts_.transport->ReceiveBytes(parts_.stage_index - 1, {step, NORM_PARTIALS}));
@@ -226,7 +227,7 @@ absl::StatusOr<StepDecision> Executor::AgreeOn(int64_t step, StepEvidence eviden
   } else {
     CAROUSEL_RETURN_IF_ERROR(parts_.transport->SendBytes(
         parts_.stage_index + 1, {step, NORM_PARTIALS}, EncodeEvidence(evidence)));
-    Stopwatch waiting(&times_.waiting);
+    const Timed waiting(&times_.waiting);
     CAROUSEL_ASSIGN_OR_RETURN(
         const std::string record,
         parts_.transport->ReceiveBytes(parts_.stage_index + 1, {step, DECISION}));

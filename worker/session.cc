@@ -13,6 +13,7 @@
 #include "cluster/lease.h"
 #include "cluster/mutex.h"
 #include "cluster/rpc_status.h"
+#include "cluster/stopwatch.h"
 #include "proto/coordinator.grpc.pb.h"
 
 namespace carousel {
@@ -89,7 +90,7 @@ class Pulse {
     MutexLock lock(&mutex_);
     channel_ = OpenChannel(address, {.lease = lease});
     stop_after_ = lease.stop_after;
-    started_ = std::chrono::steady_clock::now();
+    connecting_.Restart();
   }
 
   // Why the coordinator counts as silent, or empty as long as it does not: its pings ended, or the
@@ -98,10 +99,9 @@ class Pulse {
     MutexLock lock(&mutex_);
     if (channel_ == nullptr || !silence_.empty()) return silence_;
     const bool ready = channel_->GetState(/*try_to_connect=*/!beats_) == GRPC_CHANNEL_READY;
-    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - started_;
     if (beats_ && !ready) {
       silence_ = "it answers no pings";
-    } else if (!ready && waited.count() > stop_after_) {
+    } else if (!ready && connecting_.Seconds() > stop_after_) {
       silence_ = absl::StrCat("it takes no connection for pings within ", stop_after_, " s");
     }
     beats_ = ready;
@@ -112,7 +112,7 @@ class Pulse {
   Mutex mutex_;
   std::shared_ptr<grpc::Channel> channel_ ABSL_GUARDED_BY(mutex_);
   double stop_after_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::chrono::steady_clock::time_point started_ ABSL_GUARDED_BY(mutex_);
+  Stopwatch connecting_ ABSL_GUARDED_BY(mutex_);
   bool beats_ ABSL_GUARDED_BY(mutex_) = false;
   std::string silence_ ABSL_GUARDED_BY(mutex_);
 };
@@ -135,13 +135,10 @@ class Watcher {
   }
 
   void Answered() { answered_ = true; }
-  bool TooLate() const {
-    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - started_;
-    return !answered_ && waited.count() > patience_;
-  }
+  bool TooLate() const { return !answered_ && waited_.Seconds() > patience_; }
 
  private:
-  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const Stopwatch waited_;
   const double patience_;
   std::atomic<bool> answered_{false}, done_{false};
   std::thread thread_;

@@ -2,7 +2,6 @@
 // repeat what it prints.
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,6 +15,7 @@
 #include "cluster/job/contract.h"
 #include "cluster/job/job_file.h"
 #include "cluster/status_macros.h"
+#include "cluster/stopwatch.h"
 #include "cluster/usage.h"
 #include "cluster/version.h"
 #include "kernels/backend.h"
@@ -49,7 +49,7 @@ absl::Status Train(const Options& options) {
                             kernels::NewBackend(options.backend, options.threads));
   CAROUSEL_ASSIGN_OR_RETURN(std::unique_ptr<LocalTrainer> trainer,
                             LocalTrainer::Create(job, backend.get()));
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   double loss = 0;
   Digest digest;
   while (trainer->step() < job.steps()) {
@@ -63,8 +63,7 @@ absl::Status Train(const Options& options) {
       std::fflush(stdout);
     }
   }
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = stopwatch.Seconds();
   if (options.output == "json") {
     const nlohmann::json result = {
         {"job", job.name()},

@@ -1,12 +1,12 @@
 #include "worker/unit_costs.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <map>
 #include <utility>
 
 #include "cluster/status_macros.h"
+#include "cluster/stopwatch.h"
 #include "worker/job_terms.h"
 #include "worker/micro_batch_inputs.h"
 #include "worker/stage.h"
@@ -25,11 +25,10 @@ class Timed {
 
   absl::Status Run(Stage& stage, const Cancelled& cancelled) {
     if (cancelled && cancelled()) return absl::CancelledError("the measurement is not wanted");
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch stopwatch;
     run_();
     CAROUSEL_RETURN_IF_ERROR(stage.backend().Record(stage.stream()).Wait());
-    seconds_.push_back(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    seconds_.push_back(stopwatch.Seconds());
     return absl::OkStatus();
   }
 

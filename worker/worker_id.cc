@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cluster/data/file_io.h"
+#include "cluster/status_macros.h"
 
 namespace carousel {
 
@@ -16,9 +18,13 @@ absl::StatusOr<std::string> WorkerIdOf(const std::string& folder) {
   std::ofstream file(path);
   file << id << "\n";
   file.close();
-  if (!file)
+  if (!file) {
     return absl::UnavailableError(
         absl::StrCat("cannot write ", path, "; is the disk full or the folder read-only?"));
+  }
+  // Durable before anybody hears it: shards are found by it for as long as they are kept.
+  CAROUSEL_RETURN_IF_ERROR(SyncFile(path));
+  CAROUSEL_RETURN_IF_ERROR(SyncFolder(folder));
   return id;
 }
 

@@ -1,5 +1,6 @@
 #include "coordinator/cli/local_run.h"
 
+#include <chrono>
 #include <future>
 #include <thread>
 
@@ -13,15 +14,10 @@
 namespace carousel {
 namespace {
 
-using std::chrono::steady_clock;
-
 constexpr auto kPoll = std::chrono::milliseconds(100);
 // A killed worker is noticed at once, one that hangs by its lease; then the job is paused.
-constexpr auto kFallPatience = std::chrono::seconds(15);
-
-double SecondsSince(steady_clock::time_point start) {
-  return std::chrono::duration<double>(steady_clock::now() - start).count();
-}
+constexpr double kFallPatience = 15;  // seconds
+constexpr double kObituaryPatience = 2;
 
 }  // namespace
 
@@ -79,7 +75,7 @@ void LocalRun::Show(const Job& job) {
   if (job.tokens_per_second() > 0) result_.tokens_per_second = job.tokens_per_second();
   if (job.state() == RUNNING && tokens_before_ < 0) {
     tokens_before_ = job.tokens();
-    started_ = steady_clock::now();
+    running_.Restart();
   }
   result_.job = job;
 }
@@ -106,11 +102,11 @@ bool LocalRun::GoOn() {
     const ChildProcess* fallen = cluster_->Fallen();
     if (fallen == nullptr) return true;
     result_.fallen = fallen->Obituary();
-    fell_at_ = steady_clock::now();
+    fallen_.Restart();
   }
   // A running job is paused by its loss; one that waits for workers would wait for this one.
   if (result_.job.state() != RUNNING) pause_.Urge();
-  if (steady_clock::now() - fell_at_ < kFallPatience) return true;
+  if (fallen_.Seconds() < kFallPatience) return true;
   cluster_->Stop();  // so that no call waits on for what does not come
   return false;
 }
@@ -127,8 +123,8 @@ absl::Status LocalRun::Follow() {
 
 // A process's sockets close a moment before it can be seen to have ended.
 void LocalRun::WaitForFallen() {
-  const auto until = steady_clock::now() + std::chrono::seconds(2);
-  while (result_.fallen.empty() && !result_.interrupted && steady_clock::now() < until) {
+  const Stopwatch waiting;
+  while (result_.fallen.empty() && !result_.interrupted && waiting.Seconds() < kObituaryPatience) {
     if (const ChildProcess* fallen = cluster_->Fallen()) result_.fallen = fallen->Obituary();
     std::this_thread::sleep_for(kPoll / 4);
   }
@@ -148,7 +144,7 @@ absl::StatusOr<LocalResult> LocalRun::Run(const JobSpec& spec, const std::option
   const absl::Status followed = Follow();
   view_->Finish();
   if (!followed.ok() || result_.job.state() == PAUSED) WaitForFallen();
-  if (tokens_before_ >= 0) result_.seconds = SecondsSince(started_);
+  if (tokens_before_ >= 0) result_.seconds = running_.Seconds();
   result_.job.set_reason(cluster_->Renamed(result_.job.reason()));
   if (!followed.ok() && result_.fallen.empty() && !result_.interrupted) return followed;
   const JobState state = result_.job.state();

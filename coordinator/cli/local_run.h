@@ -2,11 +2,11 @@
 // until it rests, is interrupted, or a process falls.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "cluster/stopwatch.h"
 #include "coordinator/cli/local_cluster.h"
 #include "coordinator/cli/progress_view.h"
 #include "coordinator/cli/standing_request.h"
@@ -52,7 +52,7 @@ class LocalRun {
   std::string job_;  // its id
   LocalResult result_;
   int64_t tokens_before_ = -1;
-  std::chrono::steady_clock::time_point started_, fell_at_;
+  Stopwatch running_, fallen_;                       // since the job ran, since a process fell
   StandingRequest pause_{[this] { AskToPause(); }};  // the last: its thread uses the others
 };
 

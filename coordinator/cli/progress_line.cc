@@ -8,17 +8,16 @@
 namespace carousel {
 namespace {
 
-constexpr auto kBetweenDraws = std::chrono::milliseconds(100);
+constexpr double kBetweenDraws = 0.1;  // seconds
 constexpr int kBar = 24;
 
 }  // namespace
 
 void ProgressLine::Update(int64_t done, int64_t total, const std::string& detail) {
-  const auto now = std::chrono::steady_clock::now();
-  if (!terminal_.interactive || (drawn_ && now - drawn_at_ < kBetweenDraws)) return;
-  drawn_at_ = now;
+  if (!terminal_.interactive || (drawn_ && drawn_at_.Seconds() < kBetweenDraws)) return;
+  drawn_at_.Restart();
   drawn_ = true;
-  const double elapsed = std::chrono::duration<double>(now - started_).count();
+  const double elapsed = begun_.Seconds();
   std::string line = what_;
   if (total > 0) {
     const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));

@@ -1,10 +1,10 @@
 // Progress of one long operation, on stderr: a bar on a terminal, elsewhere nothing but the end.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 
+#include "cluster/stopwatch.h"
 #include "coordinator/cli/terminal.h"
 
 namespace carousel {
@@ -25,8 +25,8 @@ class ProgressLine {
  private:
   const std::string what_;
   const Terminal terminal_;
-  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point drawn_at_;
+  const Stopwatch begun_;
+  Stopwatch drawn_at_;
   bool drawn_ = false;
 };
 
