@@ -119,6 +119,9 @@ std::vector<ContractDifference> DiffContracts(const JobSpec& a, const JobSpec& b
   for (const auto& [path, value] : lines_b) {
     if (ValueIn(lines_a, path) == "not set") differences.push_back({path, "not set", value});
   }
+  std::stable_partition(differences.begin(), differences.end(), [](const auto& difference) {
+    return difference.path.find('.') == std::string::npos;
+  });
   return differences;
 }
 

@@ -27,7 +27,9 @@ struct ContractDifference {
   friend bool operator==(const ContractDifference&, const ContractDifference&) = default;
 };
 
-// Empty if the contracts are equal. In the order of the canonical form.
+// Empty if the contracts are equal. The job's own fields (`steps`) first, then those of its parts,
+// which may follow from them (`learning_rate.warmup_steps`); each in the order of the canonical
+// form.
 std::vector<ContractDifference> DiffContracts(const JobSpec& a, const JobSpec& b);
 
 // For a refusal: "steps: 440, but the stored job has 600", one difference a line.

@@ -98,8 +98,8 @@ TEST(ContractTest, APresetAndItsValuesAreOneContract) {
 
 TEST(ContractTest, DifferencesNameTheFieldAndBothValues) {
   EXPECT_EQ(DiffContracts(With({"steps=320", "model.slstm_at=[]"}), With({})),
-            (std::vector<ContractDifference>{{"learning_rate.warmup_steps", "20", "10"},
-                                             {"steps", "320", "160"},
+            (std::vector<ContractDifference>{{"steps", "320", "160"},
+                                             {"learning_rate.warmup_steps", "20", "10"},
                                              {"model.slstm_at", "not set", "[1]"}}));
   EXPECT_EQ(DescribeDifferences(With({"numerics.seed=1"}), With({})),
             "numerics.seed: 1, but the stored job has 0");
