@@ -33,11 +33,13 @@ struct LogLine {
 // Without the newline.
 std::string FormatLogLine(const LogLine& line);
 
+inline constexpr size_t kLogLinesKept = 2000;
+
 struct LogOptions {
   LogLevel least = LogLevel::kInfo;  // what lies below is dropped
   bool to_stderr = true;
   std::string file;                     // appended to; empty: none
-  size_t kept = 2000;                   // lines in memory
+  size_t kept = kLogLinesKept;          // in memory
   const Clock* clock = &Clock::Real();  // outlives the log
 };
 

@@ -1,4 +1,4 @@
-// Limits of a job that also those name who do not check whole jobs: flags say them.
+// Limits that flags say, too: of a job, and of what is asked of its checkpoints.
 #pragma once
 
 #include <cstdint>
@@ -6,5 +6,6 @@
 namespace carousel {
 
 inline constexpr int64_t kMaxSteps = 1'000'000'000;
+inline constexpr int64_t kMaxTokens = int64_t{1} << 40;  // of an evaluation or a sample
 
 }  // namespace carousel

@@ -7,8 +7,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cluster/data/printable.h"
+#include "cluster/flag_checks.h"
 #include "cluster/status_macros.h"
-#include "coordinator/cli/limits.h"
 #include "coordinator/cli/message_json.h"
 #include "coordinator/cli/verbs.h"
 #include "coordinator/state.h"
@@ -37,14 +37,15 @@ std::string Holdup(const Program& program, const Job& job) {
   return text;
 }
 
-// The time is up, and what was asked stands.
-absl::Status TimeIsUp(const Program& program, const Job& job, double seconds) {
+// The time is up, and what was asked stands. `told`: stderr says already what holds the job up.
+absl::Status TimeIsUp(const Program& program, const Job& job, bool told, double seconds) {
   const std::string prospect = job.state() == QUEUED     ? "\nit stays in the queue"
                                : job.state() == STARTING ? "\nit starts all the same"
                                : IsStopping(job.state()) ? "\nit stops all the same"
                                                          : "";  // it came to pass just now
-  return absl::DeadlineExceededError(
-      absl::StrCat("after ", seconds, " s ", job.job(), " is ", Holdup(program, job), prospect));
+  return absl::DeadlineExceededError(absl::StrCat(
+      "after ", seconds, " s ", job.job(), " is ",
+      told ? absl::StrCat("still ", JobState_Name(job.state())) : Holdup(program, job), prospect));
 }
 
 // A call that returns when it has happened; if that takes long, stderr says what it waits for.
@@ -56,18 +57,20 @@ absl::StatusOr<Job> Await(const Program& program, const Client& client,
       std::async(std::launch::async, [&] { return client.Ask(method, request, timeout); });
   JobRequest look;
   look.set_job(request.job());
+  const auto news = [&](const Job& job) {
+    return absl::StrCat(job.job(), " is ", Holdup(program, job));
+  };
   std::string said;
   while (answer.wait_for(kPatience) != std::future_status::ready) {
     const absl::StatusOr<Job> job = client.Call(&Coordinator::Stub::GetJob, look);
     if (!job.ok()) continue;
-    const std::string news = absl::StrCat(job->job(), " is ", Holdup(program, *job));
-    if (news != said) std::fprintf(stderr, "%s\n", news.c_str());
-    said = news;
+    if (news(*job) != said) std::fprintf(stderr, "%s\n", news(*job).c_str());
+    said = news(*job);
   }
   absl::StatusOr<Job> result = answer.get();
   if (!absl::IsDeadlineExceeded(result.status())) return result;
   const absl::StatusOr<Job> job = client.Call(&Coordinator::Stub::GetJob, look);
-  return job.ok() ? TimeIsUp(program, *job, timeout) : result;
+  return job.ok() ? TimeIsUp(program, *job, /*told=*/news(*job) == said, timeout) : result;
 }
 
 void Show(const Program& program, const Job& job) {

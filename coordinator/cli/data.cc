@@ -4,9 +4,9 @@
 #include "cluster/counted.h"
 #include "cluster/data/dataset_report.h"
 #include "cluster/data/held_out.h"
+#include "cluster/flag_checks.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/data_verbs.h"
-#include "coordinator/cli/limits.h"
 #include "coordinator/cli/verbs.h"
 
 namespace carousel {

@@ -3,11 +3,11 @@
 #include "absl/strings/str_cat.h"
 #include "cluster/data/dataset_manifest.h"
 #include "cluster/data/importer.h"
+#include "cluster/flag_checks.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/data_verbs.h"
 #include "coordinator/cli/figures.h"
 #include "coordinator/cli/interrupts.h"
-#include "coordinator/cli/limits.h"
 #include "coordinator/cli/progress_line.h"
 
 namespace carousel {

@@ -7,10 +7,10 @@
 #include "cluster/counted.h"
 #include "cluster/data/dataset_report.h"
 #include "cluster/data/printable.h"
+#include "cluster/flag_checks.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/data_verbs.h"
 #include "coordinator/cli/figures.h"
-#include "coordinator/cli/limits.h"
 
 namespace carousel {
 namespace {

@@ -3,8 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/data/printable.h"
+#include "cluster/flag_checks.h"
+#include "cluster/job/job_limits.h"
 #include "cluster/status_macros.h"
-#include "coordinator/cli/limits.h"
 #include "coordinator/cli/server_options.h"
 #include "coordinator/cli/verbs.h"
 

@@ -5,11 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/counted.h"
+#include "cluster/flag_checks.h"
 #include "cluster/job/resolve.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/figures.h"
 #include "coordinator/cli/interrupts.h"
-#include "coordinator/cli/limits.h"
 #include "coordinator/cli/local_run.h"
 #include "coordinator/cli/message_json.h"
 #include "coordinator/cli/verbs.h"

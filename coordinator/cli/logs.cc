@@ -1,9 +1,11 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "cluster/data/printable.h"
+#include "cluster/flag_checks.h"
+#include "cluster/log.h"
 #include "cluster/status_macros.h"
-#include "coordinator/cli/limits.h"
 #include "coordinator/cli/verbs.h"
 
 namespace carousel {
@@ -41,14 +43,14 @@ Outcome Logs(const Program& program, const LogsOptions& options) {
 void AddLogs(CLI::App* app, Program* program) {
   auto options = std::make_shared<LogsOptions>();
   CLI::App* verb = app->add_subcommand("logs", "What the coordinator and the workers said");
-  verb->footer(
-      "The coordinator keeps the newest lines since its start, also of what workers report to\n"
-      "it. With -o json each line is an object with the field \"line\".\n\n"
-      "Examples:\n"
-      "  carousel logs                    of the coordinator itself and all jobs\n"
-      "  carousel logs smoke-1 --tail 20 -f");
+  verb->footer("The coordinator keeps its newest " + std::to_string(kLogLinesKept) +
+               " lines since its start, also of what workers report\n"
+               "to it. With -o json each line is an object with the field \"line\".\n\n"
+               "Examples:\n"
+               "  carousel logs                    of the coordinator itself and all jobs\n"
+               "  carousel logs smoke-1 --tail 20 -f");
   verb->add_option("JOB", options->job, "id of the job; left out: everything")->type_name("");
-  verb->add_option("--tail", options->tail, "so many of the newest lines [all]")
+  verb->add_option("--tail", options->tail, "so many of the newest lines [all that are kept]")
       ->type_name("N")
       ->check(WholeNumber(1, 1'000'000));
   verb->add_flag("-f,--follow", options->follow, "go on with new lines until interrupted");

@@ -5,9 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/data/dataset_probe.h"
+#include "cluster/flag_checks.h"
 #include "cluster/job/job_file.h"
 #include "cluster/status_macros.h"
-#include "coordinator/cli/limits.h"
 
 namespace carousel {
 namespace {

@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/data/printable.h"
+#include "cluster/flag_checks.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/interrupts.h"
-#include "coordinator/cli/limits.h"
 
 namespace carousel {
 

@@ -3,9 +3,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "cluster/data/printable.h"
+#include "cluster/flag_checks.h"
 #include "cluster/status_macros.h"
 #include "coordinator/cli/figures.h"
-#include "coordinator/cli/limits.h"
 #include "coordinator/cli/message_json.h"
 #include "coordinator/cli/verbs.h"
 

@@ -212,6 +212,10 @@ TEST_F(Service, AResumeWhoseTimeIsUpSaysThatTheJobStillWaitsAndAnotherOneHelps) 
   EXPECT_EQ(late.err.rfind("carousel: after 1 s " + job + " is QUEUED: needs 3 workers", 0), 0)
       << late.err;
   EXPECT_NE(late.err.find("it stays in the queue"), std::string::npos) << late.err;
+  const Finished later = Run({"resume", job, "--timeout", "3"}, "table");
+  EXPECT_EQ(later.err.find("needs 3 workers"), later.err.rfind("needs 3 workers")) << later.err;
+  EXPECT_NE(later.err.find("after 3 s " + job + " is still QUEUED"), std::string::npos)
+      << later.err;
   const Finished wait = Run({"wait", job, "--timeout", "1"}, "table");
   EXPECT_EQ(wait.code, 6);
   EXPECT_NE(wait.err.find("still QUEUED, at step"), std::string::npos) << wait.err;
