@@ -59,6 +59,12 @@ JobSpec SubmittedBefore(const CoordinatorCore& core, const std::string& request_
   return FindJob(core.state(), request->job())->spec();
 }
 
+grpc::Status Answer(absl::StatusOr<Job> job, Job* response) {
+  if (!job.ok()) return ToGrpcStatus(job.status());
+  *response = *std::move(job);
+  return grpc::Status::OK;
+}
+
 // Does a line of the log concern the job? Lines that do say "job <id>: ".
 bool Concerns(const LogLine& line, const std::string& job) {
   return job.empty() || absl::StrContains(line.message, "job " + job + ":");
@@ -112,16 +118,12 @@ absl::StatusOr<Job> CoordinatorService::Stop(
 
 grpc::Status CoordinatorService::PauseJob(Context* context, const JobRequest* request,
                                           Job* response) {
-  absl::StatusOr<Job> job = Stop(context, *request, &CoordinatorCore::Pause);
-  if (job.ok()) *response = *std::move(job);
-  return ToGrpcStatus(job.status());
+  return Answer(Stop(context, *request, &CoordinatorCore::Pause), response);
 }
 
 grpc::Status CoordinatorService::CancelJob(Context* context, const JobRequest* request,
                                            Job* response) {
-  absl::StatusOr<Job> job = Stop(context, *request, &CoordinatorCore::Cancel);
-  if (job.ok()) *response = *std::move(job);
-  return ToGrpcStatus(job.status());
+  return Answer(Stop(context, *request, &CoordinatorCore::Cancel), response);
 }
 
 absl::Status CoordinatorService::Resume(const ResumeJobRequest& request) {
@@ -157,10 +159,8 @@ grpc::Status CoordinatorService::ResumeJob(Context* context, const ResumeJobRequ
 }
 
 grpc::Status CoordinatorService::GetJob(Context*, const JobRequest* request, Job* response) {
-  absl::StatusOr<Job> view =
-      core_->With([&](CoordinatorCore& core) { return core.View(request->job()); });
-  if (view.ok()) *response = *std::move(view);
-  return ToGrpcStatus(view.status());
+  return Answer(core_->With([&](CoordinatorCore& core) { return core.View(request->job()); }),
+                response);
 }
 
 grpc::Status CoordinatorService::ListJobs(Context*, const ListJobsRequest*,

@@ -22,7 +22,7 @@ Event::Event(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Event Event::Pending() { return Event(std::make_shared<State>()); }
 
-void Event::Complete(absl::Status status) {
+void Event::Complete(const absl::Status& status) {
   KERNEL_CHECK(state_ != nullptr);
   std::vector<std::function<void(const absl::Status&)>> waiting;
   {

@@ -18,7 +18,7 @@ class Event {
   // To be completed by whoever made it.
   static Event Pending();
 
-  void Complete(absl::Status status = absl::OkStatus());
+  void Complete(const absl::Status& status = absl::OkStatus());
 
   bool ready() const;
 

@@ -3,10 +3,11 @@
 //
 //   bazel run //kernels:matmul_benchmark [avx512|avx2|scalar]
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
 #include "kernels/benchmark.h"
@@ -23,6 +24,8 @@ struct Shape {
 constexpr Shape kShapes[] = {
     {256, 256, 256},    {256, 1024, 1024}, {2048, 512, 512}, {2048, 1024, 1024}, {2048, 2048, 2048},
     {2048, 1024, 2752}, {64, 1024, 1024},  {8, 1024, 1024},  {1, 1024, 1024},    {2048, 1024, 4}};
+
+uint32_t Bits(float value) { return std::bit_cast<uint32_t>(value); }
 
 // Operands of one shape, and the three products that training asks for.
 class Products {
@@ -74,9 +77,8 @@ class Products {
       for (int64_t j = 0; j < in; ++j) y = std::fma(x[r * in + j], w[o * in + j], y);
       for (int64_t j = 0; j < out; ++j) dx = std::fma(dy[r * out + j], w[j * in + k], dx);
       for (int64_t j = rows - 1; j >= 0; --j) dw = std::fma(dy[j * out + o], x[j * in + k], dw);
-      if (std::memcmp(&y, y_.data() + r * out + o, 4) != 0 ||
-          std::memcmp(&dx, dx_.data() + r * in + k, 4) != 0 ||
-          std::memcmp(&dw, dweight_.data() + o * in + k, 4) != 0) {
+      if (Bits(y) != Bits(y_.data()[r * out + o]) || Bits(dx) != Bits(dx_.data()[r * in + k]) ||
+          Bits(dw) != Bits(dweight_.data()[o * in + k])) {
         std::printf("bits differ from the definition\n");
         std::exit(1);
       }

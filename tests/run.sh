@@ -106,7 +106,7 @@ format() {
 
 # Generated headers are taken from the build before. Of the instruction sets' sources one path is read.
 mistakes() {
-  printf '%s\n' -std=c++20 "-I$PWD" "-I$PWD/bazel-bin" -mavx2 -mfma -ffp-contract=off -Wno-everything \
+  printf '%s\n' -std=c++20 "-I$PWD" "-isystem$PWD/bazel-bin" -mavx2 -mfma -ffp-contract=off -Wno-everything \
     -DCAROUSEL_ISA=avx2 -DCAROUSEL_ISA_AVX2=1 >"$work/compile_flags.txt"
   sources | grep -z '\.cc$' | xargs -0 -n 1 -P "$(nproc)" clang-tidy-14 --quiet -p "$work" 2>"$work/mistakes" && return
   tail -n 3 "$work/mistakes"

@@ -217,7 +217,7 @@ absl::StatusOr<StepEvidence> Executor::GatherEvidence(int64_t step) {
   return evidence;
 }
 
-absl::StatusOr<StepDecision> Executor::AgreeOn(int64_t step, StepEvidence evidence,
+absl::StatusOr<StepDecision> Executor::AgreeOn(int64_t step, const StepEvidence& evidence,
                                                const Boundary& boundary) {
   StepDecision decision;
   if (last()) {

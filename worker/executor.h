@@ -75,7 +75,7 @@ class Executor {
   void WeightGradient(int micro_batch, int first_segment, int end_segment);
   void CombineTied(int64_t step);
   absl::StatusOr<StepEvidence> GatherEvidence(int64_t step);
-  absl::StatusOr<StepDecision> AgreeOn(int64_t step, StepEvidence evidence,
+  absl::StatusOr<StepDecision> AgreeOn(int64_t step, const StepEvidence& evidence,
                                        const Boundary& boundary);
   // Completes when all that was enqueued on the compute stream so far has run.
   kernels::Event Now() const;

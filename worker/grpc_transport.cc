@@ -16,7 +16,9 @@ GrpcTransport::GrpcTransport(kernels::Backend* backend, EdgeOptions options)
       options_(std::move(options)),
       inbox_(backend, options_.stage, options_.credits) {}
 
-GrpcTransport::~GrpcTransport() { Abort(absl::CancelledError("the transport is gone")); }
+GrpcTransport::~GrpcTransport() {
+  GrpcTransport::Abort(absl::CancelledError("the transport is gone"));
+}
 
 OutgoingEdge* GrpcTransport::EdgeTo(int stage) {
   MutexLock lock(&mutex_);

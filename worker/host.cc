@@ -102,18 +102,18 @@ void WorkerHost::InstallStage(const Install& install, const Flag& let_go) {
   const Plan& plan = install.plan();
   absl::StatusOr<std::unique_ptr<StageRunner>> runner = BuildRunner(install, let_go);
   if (*let_go) return;
-  if (runner.ok()) {
+  const absl::Status outcome = runner.status();
+  if (outcome.ok()) {
     MutexLock lock(&mutex_);
     if (state_.phase == StagePhase::kInstalling && state_.job == plan.job() &&
         state_.epoch == plan.epoch()) {
       runner_ = *std::move(runner);
     }
   } else {
-    log_.Write(
-        LogLevel::kError, plan.job(),
-        absl::StrCat("cannot install stage ", install.stage(), ": ", runner.status().message()));
+    log_.Write(LogLevel::kError, plan.job(),
+               absl::StrCat("cannot install stage ", install.stage(), ": ", outcome.message()));
   }
-  Handle(WorkEnded{plan.job(), plan.epoch(), runner.status()});
+  Handle(WorkEnded{plan.job(), plan.epoch(), outcome});
 }
 
 absl::StatusOr<std::unique_ptr<StageRunner>> WorkerHost::BuildRunner(const Install& install,

@@ -18,7 +18,6 @@
 namespace carousel {
 
 using kernels::DType;
-using kernels::Span;
 
 namespace {
 

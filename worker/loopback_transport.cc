@@ -26,7 +26,7 @@ struct Network {
 // From one stage to another, with the thread that carries.
 class Edge {
  public:
-  Edge(std::shared_ptr<Network> network, kernels::Backend* backend, int from, int to)
+  Edge(const std::shared_ptr<Network>& network, kernels::Backend* backend, int from, int to)
       : queue_(std::make_shared<SendQueue>(backend)),
         carrier_([network, queue = queue_, from, to] { Carry(*network, queue, from, to); }) {
     queue_->AddCredits(network->credits);

@@ -5,7 +5,6 @@
 
 namespace carousel {
 
-using kernels::DType;
 using kernels::Span;
 
 absl::StatusOr<std::unique_ptr<Stage>> Stage::Create(kernels::Backend* backend,

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace carousel {
@@ -16,7 +17,7 @@ const LeaseTerms kTerms = TermsOf(8);
 
 TEST(Lease, AWorkerThatBeatsStaysAlive) {
   LeaseTable table(kTerms);
-  for (double now = 0; now < 100; now += 1) table.Renew("w1", now);
+  for (int now = 0; now < 100; ++now) table.Renew("w1", now);
   EXPECT_THAT(table.Dead(100), IsEmpty());
 }
 
@@ -68,7 +69,10 @@ TEST(Lease, AWorkerStopsBeforeItIsGivenUp) {
 }
 
 TEST(Lease, EveryLengthWithinTheLimitsGivesTermsThatKeepTheRule) {
-  for (double lease = kLeastLeaseSeconds; lease <= kMostLeaseSeconds; lease *= 1.1) {
+  constexpr double kRatio = kMostLeaseSeconds / kLeastLeaseSeconds;
+  for (int i = 0; i <= 100; ++i) {
+    const double lease =
+        std::min(kMostLeaseSeconds, kLeastLeaseSeconds * std::pow(kRatio, i / 100.0));
     EXPECT_TRUE(CheckLeaseTerms(TermsOf(lease)).ok()) << CheckLeaseTerms(TermsOf(lease));
   }
 }

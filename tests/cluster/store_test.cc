@@ -27,16 +27,16 @@ class StoreTest : public ::testing::TestWithParam<Kind> {
     }
   }
 
-  void Put(std::vector<std::pair<std::string, std::string>> entries) {
+  void Put(const std::vector<std::pair<std::string, std::string>>& entries) {
     StoreBatch batch;
-    for (auto& [key, value] : entries) batch.Put(key, value);
+    for (const auto& [key, value] : entries) batch.Put(key, value);
     ASSERT_TRUE(store_->Commit(batch).ok());
   }
 
-  void PutBulk(std::vector<std::pair<std::string, std::string>> entries) {
+  void PutBulk(const std::vector<std::pair<std::string, std::string>>& entries) {
     auto ingest = store_->NewIngest(1000);
     ASSERT_TRUE(ingest.ok()) << ingest.status();
-    for (auto& [key, value] : entries) ASSERT_TRUE((*ingest)->Add(key, value).ok());
+    for (const auto& [key, value] : entries) ASSERT_TRUE((*ingest)->Add(key, value).ok());
     absl::Status finished = (*ingest)->Finish();
     ASSERT_TRUE(finished.ok()) << finished;
   }

@@ -181,7 +181,7 @@ class FakeCluster : public Outbox {
 
   void Send(uint64_t session, CoordinatorMessage message) override {
     for (auto& [id, worker] : workers_) {
-      if (worker.session == session) worker.in.push_back(std::move(message));
+      if (worker.session == session) return worker.in.push_back(std::move(message));
     }
   }
   void Close(uint64_t session, std::string_view) override {

@@ -85,7 +85,7 @@ class InvarianceJob : public testing::TestWithParam<Story> {
   }
 
   // -1 if nobody answers.
-  static int CommittedStep(Words question) {
+  static int CommittedStep(const Words& question) {
     const Finished asked = RunToEnd(Carousel(question + Words{"-o", "json"}));
     const nlohmann::json answer = nlohmann::json::parse(asked.out, nullptr, false);
     return answer.is_object() ? answer.value("committed_step", -1) : -1;

@@ -6,10 +6,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <limits>
 
+#include "tests/cluster/temporary_folder.h"
 #include "tests/golden/golden_file.h"
 #include "tests/golden/layout.h"
 #include "tests/golden/tolerance.h"
@@ -17,7 +17,10 @@
 namespace carousel::golden {
 namespace {
 
-std::string Folder() { return std::getenv("TEST_TMPDIR"); }
+const std::string& Folder() {
+  static const TemporaryFolder folder;
+  return folder.path();
+}
 
 // A case of two-element results in double, each {1, 2} times its power of ten.
 GoldenFile CaseOf(const std::string& name, const std::string& kind,

@@ -37,7 +37,7 @@ absl::StatusOr<Inputs> ReadInputs(const GoldenFile& file) {
     return absl::InvalidArgumentError(absl::StrCat(file.path(), ": q and v must be [B, H, S, D]"));
   }
   in.batch = q[0], in.heads = q[1], in.steps = q[2], in.qk = q[3], in.v_dim = v[3];
-  auto rows = [&](const std::string& name, Shape shape) -> absl::StatusOr<Values> {
+  auto rows = [&](const std::string& name, const Shape& shape) -> absl::StatusOr<Values> {
     CAROUSEL_ASSIGN_OR_RETURN(const Values values, file.Get(name, shape));
     return RowsOfHeads(values, in.batch, in.heads, in.steps);
   };

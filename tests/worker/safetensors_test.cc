@@ -5,15 +5,17 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <string>
+
+#include "tests/cluster/temporary_folder.h"
 
 namespace carousel {
 namespace {
 
 std::string PathOf(const std::string& name) {
-  return std::string(std::getenv("TEST_TMPDIR")) + "/" + name;
+  static const TemporaryFolder folder;
+  return folder / name;
 }
 
 // Writes a file with this header, padded as the reference writer pads, and these data.

@@ -139,7 +139,7 @@ class SessionTest : public ::testing::Test {
     if (thread_.joinable()) thread_.join();
   }
 
-  void Run(const std::string& address, absl::Status on_welcome = absl::OkStatus(),
+  void Run(const std::string& address, const absl::Status& on_welcome = absl::OkStatus(),
            double patience = kWelcomePatience) {
     options_ = {.coordinator = address,
                 .patience = patience,

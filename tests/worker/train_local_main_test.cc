@@ -6,8 +6,8 @@
 #include <string>
 
 #include "cluster/version.h"
-#include "tests/cluster/temporary_folder.h"
 #include "tests/cluster/shell.h"
+#include "tests/cluster/temporary_folder.h"
 
 namespace carousel {
 namespace {

@@ -256,9 +256,7 @@ TEST(IndexedDatasetTest, NoFlippedBitOfTheFilesCanCrashTheirReader) {
 class MalformedIndexTest : public ::testing::TestWithParam<Harm> {};
 
 TEST_P(MalformedIndexTest, IsRefusedByName) {
-  const std::string folder = std::string(std::getenv("TEST_TMPDIR")) + "/" + GetParam().name;
-  std::filesystem::create_directories(folder);
-  const std::string prefix = folder + "/tokens";
+  const std::string prefix = ScratchFolder() + "/tokens";
   Write(prefix, TokenType::kUint16, {{1, 2}, {3}, {4, 5, 6}});
   ASSERT_TRUE(IndexedDataset::Open(prefix, kVocabulary).ok());
   std::string idx = ReadText(prefix + ".idx");

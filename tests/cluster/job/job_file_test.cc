@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -15,6 +14,7 @@
 #include "kernels/cpu/block_sizes.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/granule.h"
+#include "tests/cluster/temporary_folder.h"
 
 namespace carousel {
 namespace {
@@ -112,20 +112,21 @@ TEST(JobFileTest, AGranuleIsTheSameToStoresAndKernels) {
 }
 
 TEST(JobFileTest, FilesThatAreNoneAreRefused) {
-  const std::string folder = std::getenv("TEST_TMPDIR");
-  EXPECT_EQ(LoadJobFile(folder + "/absent.yaml").status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(LoadJobFile(folder).status().message(),
-            folder + ": is not a file; name the job file itself");
+  const TemporaryFolder folder;
+  EXPECT_EQ(LoadJobFile(folder / "absent.yaml").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(LoadJobFile(folder.path()).status().message(),
+            folder.path() + ": is not a file; name the job file itself");
   EXPECT_FALSE(LoadJobFile("/dev/zero").ok());
 
-  const std::string huge = folder + "/huge.yaml";
+  const std::string huge = folder / "huge.yaml";
   std::ofstream(huge) << std::string(1 << 20, '#');
   EXPECT_NE(LoadJobFile(huge).status().message().find("larger than the limit of 262,144 bytes"),
             absl::string_view::npos);
 }
 
 TEST(JobFileTest, FaultsNameTheFileAsItWasGiven) {
-  const std::string path = std::string(std::getenv("TEST_TMPDIR")) + "/job.yaml";
+  const TemporaryFolder folder;
+  const std::string path = folder / "job.yaml";
   std::ofstream(path) << "name: a\nstepz: 3\n";
   const auto job = LoadJobFile(path);
   EXPECT_NE(job.status().message().find(path + ":2:1: unknown field \"stepz\""),
