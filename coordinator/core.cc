@@ -64,7 +64,8 @@ void CoordinatorCore::LogChanges(const std::vector<JobState>& before) const {
     if (i < static_cast<int>(before.size()) && job.state() == before[i]) continue;
     std::string line = absl::StrCat("job ", job.job(), ": ", JobState_Name(job.state()));
     if (const auto progress = progress_.find(job.job()); progress != progress_.end()) {
-      Job ran;
+      Job ran;  // from its checkpoint on, until a step is reported
+      ran.set_step(std::max<int64_t>(0, CommittedStep(job)));
       progress->second.Show(&ran);
       absl::StrAppend(&line, " at step ", ran.step());
     }
