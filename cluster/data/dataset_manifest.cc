@@ -1,7 +1,9 @@
 #include "cluster/data/dataset_manifest.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/data/file_io.h"
@@ -285,6 +287,13 @@ absl::StatusOr<DatasetManifest> ParseManifest(std::string_view json, std::string
 }
 
 absl::StatusOr<DatasetManifest> ReadManifest(const std::string& folder) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(folder, ignored)) {
+    return absl::NotFoundError(absl::StrCat(folder,
+                                            ": is a file, not the folder of a dataset; `carousel "
+                                            "data build --to DIR ",
+                                            folder, "` makes one of it"));
+  }
   const std::string path = ManifestPath(folder);
   absl::StatusOr<std::string> json = ReadSmallFile(path, kMaxManifestBytes);
   if (absl::IsNotFound(json.status())) {

@@ -157,5 +157,11 @@ TEST(DatasetManifestTest, AFolderWithoutOneIsNoDataset) {
               {"no dataset there", "carousel data build"});
 }
 
+TEST(DatasetManifestTest, ATextInPlaceOfAFolderIsToldHowToBecomeOne) {
+  const std::string text = WriteText(ScratchFolder() + "/a.txt", "some text");
+  ExpectError(ReadManifest(text).status(), absl::StatusCode::kNotFound,
+              {text + ": is a file", "carousel data build --to DIR " + text});
+}
+
 }  // namespace
 }  // namespace carousel
