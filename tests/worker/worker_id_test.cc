@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "tests/cluster/temporary_folder.h"
@@ -20,6 +21,7 @@ TEST(WorkerId, IsMadeOnceAndKept) {
   EXPECT_THAT(*first, ::testing::MatchesRegex("w-[0-9a-f]+"));
   EXPECT_EQ(first->size(), 10u);
   EXPECT_EQ(*again, *first);
+  EXPECT_FALSE(std::filesystem::exists(folder / "worker-id.new"));
 }
 
 TEST(WorkerId, TwoFoldersAreTwoWorkers) {
