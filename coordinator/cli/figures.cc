@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "cluster/counted.h"
 #include "cluster/job/job_file.h"
 
@@ -52,6 +54,9 @@ std::string ProgressText(const Job& job) {
     absl::StrAppend(&text, "  ", Grouped(std::llround(job.tokens_per_second())), " tokens/s");
     if (job.step() < job.steps()) absl::StrAppend(&text, "  eta ", Duration(job.eta_seconds()));
   }
+  std::vector<std::string> busy;
+  for (const StageStatus& stage : job.stages()) busy.push_back(Percent(stage.busy_ratio()));
+  if (!busy.empty()) absl::StrAppend(&text, "  busy ", absl::StrJoin(busy, ", "));
   return text;
 }
 

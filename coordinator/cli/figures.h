@@ -15,7 +15,8 @@ std::string TimeOfDay(double wall_time);  // 2026-11-24 10:07:12 UTC
 std::string LossText(double loss);        // 2.1234
 std::string Perplexity(double loss);      // 8.36
 
-// "step 12/440  loss 2.1234  perplexity 8.36  49,152 tokens  12,345 tokens/s  eta 3 min 20 s"
+// "step 12/440  loss 2.1234  perplexity 8.36  49,152 tokens  12,345 tokens/s  eta 3 min 20 s  busy
+// 73 %, 82 %, 75 %": the last of its stages in their order.
 std::string ProgressText(const Job& job);
 
 // Does the job's bubble come from a step that ran? One stage alone may measure none at all.

@@ -14,8 +14,8 @@ constexpr int kBar = 24;
 }  // namespace
 
 void ProgressLine::Update(int64_t done, int64_t total, const std::string& detail) {
-  if (!terminal_.interactive || (drawn_ && drawn_at_.Seconds() < kBetweenDraws)) return;
-  drawn_at_.Restart();
+  if (!terminal_.interactive || (drawn_ && since_drawn_.Seconds() < kBetweenDraws)) return;
+  since_drawn_.Restart();
   drawn_ = true;
   const double elapsed = begun_.Seconds();
   std::string line = what_;

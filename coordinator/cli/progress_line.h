@@ -26,7 +26,7 @@ class ProgressLine {
   const std::string what_;
   const Terminal terminal_;
   const Stopwatch begun_;
-  Stopwatch drawn_at_;
+  Stopwatch since_drawn_;
   bool drawn_ = false;
 };
 

@@ -12,7 +12,7 @@
 namespace carousel {
 namespace {
 
-constexpr auto kBetweenLines = std::chrono::seconds(2);
+constexpr double kBetweenLines = 2;  // seconds
 constexpr int kStageBar = 12;
 
 std::string Headline(const Job& job) {
@@ -66,8 +66,7 @@ void ProgressView::Show(const Job& job) {
   if (terminal_.interactive) return Redraw(job);
   const bool news = job.state() != state_shown_ || job.reason() != reason_shown_;
   const bool step = job.step() != step_shown_ && (step_shown_ < 1 || job.step() == job.steps());
-  const auto now = std::chrono::steady_clock::now();
-  const bool due = job.step() != step_shown_ && now - shown_at_ >= kBetweenLines;
+  const bool due = job.step() != step_shown_ && since_shown_.Seconds() >= kBetweenLines;
   if (news || step || due) PrintLine(job);
 }
 
@@ -81,7 +80,7 @@ void ProgressView::PrintLine(const Job& job) {
     std::fprintf(stream_, "%s\n", ProgressText(job).c_str());
   }
   step_shown_ = job.step();
-  shown_at_ = std::chrono::steady_clock::now();
+  since_shown_.Restart();
   std::fflush(stream_);
 }
 

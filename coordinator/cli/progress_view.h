@@ -2,11 +2,11 @@
 // step, at most one line each two seconds, every change of state, the last step).
 #pragma once
 
-#include <chrono>
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "cluster/stopwatch.h"
 #include "coordinator/cli/terminal.h"
 #include "proto/coordinator.pb.h"
 
@@ -35,7 +35,7 @@ class ProgressView {
   JobState state_shown_ = JOB_STATE_UNSPECIFIED;
   int64_t step_shown_ = -1;
   std::string reason_shown_;
-  std::chrono::steady_clock::time_point shown_at_;
+  Stopwatch since_shown_;
   // redrawn
   int drawn_ = 0;  // lines on the screen
 };

@@ -52,6 +52,21 @@ TEST(ProgressView, OffATerminalQuickStepsAreLeftOutAndTheLastIsNot) {
   EXPECT_EQ(text.find('\x1b'), std::string::npos) << text;
 }
 
+TEST(ProgressView, OffATerminalALineSaysHowFastHowLongAndHowBusyTheStagesAre) {
+  Job job = RunningJob(50);
+  job.set_tokens(5000);
+  job.set_tokens_per_second(1234);
+  job.set_eta_seconds(200);
+  job.add_stages()->set_busy_ratio(0.5);
+
+  const std::string text = Shown({job});
+
+  EXPECT_NE(text.find("step 50/100  loss 2.0000  perplexity 7.389  5,000 tokens  1,234 tokens/s  "
+                      "eta 3 min 20 s  busy 75 %, 50 %\n"),
+            std::string::npos)
+      << text;
+}
+
 TEST(ProgressView, AReasonCannotWriteToTheTerminal) {
   Job job = RunningJob(1);
   job.set_reason("red \x1b[31m");
