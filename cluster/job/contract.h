@@ -28,8 +28,8 @@ struct ContractDifference {
 };
 
 // Empty if the contracts are equal. The job's own fields (`steps`) first, then those of its parts,
-// which may follow from them (`learning_rate.warmup_steps`); each in the order of the canonical
-// form.
+// which may follow from them (`learning_rate.warmup_steps`); in the order of the canonical form,
+// and what only `b` sets behind it.
 std::vector<ContractDifference> DiffContracts(const JobSpec& a, const JobSpec& b);
 
 // For a refusal: "steps: 440, but the stored job has 600", one difference a line.

@@ -12,40 +12,13 @@
 #include <vector>
 
 #include "cluster/job/contract.h"
-#include "proto/worker.grpc.pb.h"
+#include "cluster/log.h"
 #include "tests/coordinator/server_testing.h"
 
 namespace carousel {
 namespace {
 
 using ServiceTest = ServerTest;
-
-// What a worker serves of evaluation: a loss at once, or the word that another caller has it.
-class EvaluatingWorker : public Worker::Service {
- public:
-  explicit EvaluatingWorker(bool busy) : busy_(busy) {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(this);
-    server_ = builder.BuildAndStart();
-  }
-
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
-
-  grpc::Status Evaluate(grpc::ServerContext*, const WorkerEvaluateRequest*,
-                        grpc::ServerWriter<EvaluateProgress>* writer) override {
-    if (busy_) return {grpc::StatusCode::RESOURCE_EXHAUSTED, "it evaluates for another caller"};
-    EvaluateProgress progress;
-    progress.set_loss(2.5);
-    writer->Write(progress);
-    return grpc::Status::OK;
-  }
-
- private:
-  const bool busy_;
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
-};
 
 TEST_F(ServiceTest, RunsAJobToItsEndAndLetsClientsWatch) {
   HandWorker worker(server_->address(), "w1");
@@ -222,6 +195,28 @@ TEST_F(ServiceTest, ShowsWorkersCheckpointsLogsAndItsVersion) {
   EXPECT_TRUE(committed);
 }
 
+TEST_F(ServiceTest, FollowsTheLogFromItsNewestLinesOn) {
+  const std::string job = Submit(SmallJob(5));
+  LogInfo("test", "job " + job + ": before");
+  LogsRequest request;
+  request.set_job(job);
+  request.set_tail(1);
+  request.set_follow(true);
+  grpc::ClientContext context;
+  auto reader = stub_->StreamLogs(&context, request);
+  LogEntry first, second;
+
+  ASSERT_TRUE(reader->Read(&first));
+  LogInfo("test", "job other-1: of another job");
+  LogInfo("test", "job " + job + ": after");
+  ASSERT_TRUE(reader->Read(&second));
+
+  EXPECT_NE(first.line().find(": before"), std::string::npos) << first.line();
+  EXPECT_NE(second.line().find(": after"), std::string::npos) << second.line();
+  context.TryCancel();
+  EXPECT_FALSE(reader->Read(&first));
+}
+
 TEST_F(ServiceTest, AnswersARepeatedSubmissionThoughItsDatasetIsGone) {
   datasets_["/data"] = "aa";
   JobSpec spec = SmallJob(5);
@@ -307,35 +302,6 @@ TEST_F(ServiceTest, NamesTheCheckpointsThereAreInPlaceOfOneThatIsNot) {
   EXPECT_EQ(evaluate(3).error_message(),
             "job small-1 has no checkpoint of step 3; its newest: of step 5, and `carousel get "
             "checkpoints small-1` lists all");
-}
-
-TEST_F(ServiceTest, EvaluatesOnTheNextFreeWorkerWhileOneDoesSoForAnotherCaller) {
-  EvaluatingWorker busy(true), idle(false);
-  HandWorker first(server_->address(), "w1", /*ignores_stop=*/false, busy.address());
-  const std::string job = Submit(SmallJob(5));
-  Watch(job);
-  const auto evaluate = [&](EvaluateProgress* progress) {
-    grpc::ClientContext context;
-    EvaluateRequest request;
-    request.set_job(job);
-    auto reader = stub_->Evaluate(&context, request);
-    while (reader->Read(progress)) {
-    }
-    return reader->Finish();
-  };
-  EvaluateProgress progress;
-
-  const grpc::Status alone = evaluate(&progress);
-  EXPECT_EQ(alone.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(alone.error_message(), "worker w1: it evaluates for another caller");
-
-  HandWorker second(server_->address(), "w2", /*ignores_stop=*/false, idle.address());
-  grpc::Status with_another = alone;  // until the second has attached
-  while (with_another.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
-    with_another = evaluate(&progress);
-  }
-  EXPECT_TRUE(with_another.ok()) << with_another.error_message();
-  EXPECT_EQ(progress.loss(), 2.5);
 }
 
 TEST_F(ServiceTest, RefusesToEvaluateAStepThatCanBeNone) {

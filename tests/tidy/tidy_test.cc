@@ -160,5 +160,15 @@ TEST(Tidy, TheTopLevelIsTheLayout) {
   }
 }
 
+TEST(Tidy, TheGoldenDataAreSmallEnoughToBeCarriedByEveryClone) {
+  uintmax_t bytes = 0;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(RepositoryRoot() + "/tests/golden/data")) {
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  }
+  EXPECT_GT(bytes, 0u);
+  EXPECT_LT(bytes, 10'000'000u) << "strip them to what is compared (tests/golden/strip_golden.py)";
+}
+
 }  // namespace
 }  // namespace carousel::tidy

@@ -177,6 +177,9 @@ TEST(StoppingService, AStopThatComesToNoBoundaryPrintsTheJobAndSaysWhy) {
           fails ? "it failed on the way: stage 0 (worker w1): disk full; no checkpoint yet\n"
                 : "it was cut short, and what ran after its checkpoint is lost: worker w1 was lost";
       EXPECT_NE(finished.err.find(why), std::string::npos) << finished.err;
+      const int rests = fails ? 100 : verb == "pause" ? 104 : 103;
+      EXPECT_EQ(service.Ask({"wait", job}).code, rests);
+      EXPECT_EQ(service.Ask({"watch", job}).code, rests);
       const Finished again = service.Ask({"cancel", job});
       EXPECT_EQ(again.code, 1) << "still cut short";
       EXPECT_EQ(Answer(again)["state"], "cancelled");
@@ -212,9 +215,10 @@ TEST_F(Service, AResumeWhoseTimeIsUpSaysThatTheJobStillWaitsAndAnotherOneHelps) 
   EXPECT_EQ(late.err.rfind("carousel: after 1 s " + job + " is QUEUED: needs 3 workers", 0), 0)
       << late.err;
   EXPECT_NE(late.err.find("it stays in the queue"), std::string::npos) << late.err;
-  const Finished later = Run({"resume", job, "--timeout", "3"}, "table");
+  const Finished later = Run({"resume", job, "--timeout", "6"}, "table");
+  ASSERT_NE(later.err.find("needs 3 workers"), std::string::npos) << later.err;
   EXPECT_EQ(later.err.find("needs 3 workers"), later.err.rfind("needs 3 workers")) << later.err;
-  EXPECT_NE(later.err.find("after 3 s " + job + " is still QUEUED"), std::string::npos)
+  EXPECT_NE(later.err.find("after 6 s " + job + " is still QUEUED"), std::string::npos)
       << later.err;
   const Finished wait = Run({"wait", job, "--timeout", "1"}, "table");
   EXPECT_EQ(wait.code, 6);
@@ -228,12 +232,12 @@ TEST_F(Service, AResumeWhoseTimeIsUpSaysThatTheJobStillWaitsAndAnotherOneHelps) 
 TEST_F(Service, LogsShowWhatAWorkerSaid) {
   const std::string job = Trained();
   // After time and level: who speaks. It comes with the worker's next heartbeat.
-  const size_t speaker = std::string("2026-11-24T10:07:12.345Z INFO ").size();
+  static constexpr std::string_view kTimeAndLevel = "2026-11-24T10:07:12.345Z INFO ";
   const auto said = [&] {
     const std::vector<json> entries = Lines(Run({"logs", job}, "json").out);
     return std::any_of(entries.begin(), entries.end(), [&](const json& entry) {
       return entry["line"].get<std::string>().find(" worker " + service_.WorkerId(0) + ": ") ==
-             speaker;
+             kTimeAndLevel.size();
     });
   };
   EXPECT_TRUE(Eventually(said)) << Run({"logs"}, "table").out;
