@@ -87,7 +87,7 @@ absl::StatusOr<StepDecision> Executor::RunStep(int64_t step, const Boundary& bou
   CAROUSEL_RETURN_IF_ERROR(RunOps(step));
   CombineTied(step);
   CAROUSEL_ASSIGN_OR_RETURN(StepEvidence evidence, GatherEvidence(step));
-  CAROUSEL_ASSIGN_OR_RETURN(StepDecision decision, AgreeOn(step, std::move(evidence), boundary));
+  CAROUSEL_ASSIGN_OR_RETURN(StepDecision decision, AgreeOn(step, evidence, boundary));
   if (!decision.apply) return decision;
   WaitFor(tied_sent_);
   CAROUSEL_RETURN_IF_ERROR(optimizer_->Apply(decision.update));
